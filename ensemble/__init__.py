@@ -1,0 +1,1 @@
+"""Bags of neural networks for machine-learning competitions."""

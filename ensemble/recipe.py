@@ -1,0 +1,167 @@
+"""How a competition is attacked: splits, inputs, network, training, rule.
+
+All values that change the result are here; `--set training.epochs=5` changes one of them.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from ensemble.spec import Frozen
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Bag(Frozen):
+    """Repeated stratified k-fold: `n_splits * n_repeats` members.
+
+    More repeats leave the earlier members as they are.
+    """
+
+    n_splits: Annotated[int, Field(ge=2)] = 2
+    n_repeats: PositiveInt = 4
+    seed: NonNegativeInt = 0
+    min_members: PositiveInt = Field(
+        1, description="with fewer members left than this the bag fails"
+    )
+
+    @property
+    def n_members(self) -> int:
+        return self.n_splits * self.n_repeats
+
+
+class Inputs(Frozen):
+    """From raw columns to what a network sees.
+
+    `features` and `augment` name functions `module:function` of the competition's
+    folder. Means and scales are fitted on each member's own training rows.
+    """
+
+    features: str | None = Field(None, description="row-wise; raw columns as they are")
+    balanced: bool = Field(
+        True, description="weigh both classes alike in means and scales"
+    )
+    augment: str | None = Field(None, description="random views of a batch")
+    test_views: NonNegativeInt = Field(
+        0, description="predictions are means over this many views; 0: as measured"
+    )
+    noise: NonNegativeFloat = Field(
+        0.0, description="standard deviation of noise added to standardised inputs"
+    )
+
+
+class MLP(Frozen):
+    """A dropout multilayer perceptron."""
+
+    hidden: tuple[PositiveInt, ...] = (600, 600, 600)
+    activation: Literal["relu", "silu", "max_channel", "maxout"] = "relu"
+    group_size: PositiveInt = Field(3, description="units that compete in max-channel")
+    dropout: Fraction = 0.5
+    inputs_per_unit: PositiveInt | None = Field(
+        None, description="a first-layer unit sees at most so many inputs"
+    )
+    dense: bool = Field(False, description="each layer sees all earlier layers too")
+    weight_std: PositiveFloat | None = Field(
+        None, description="standard deviation of first weights; by default sqrt(2 / I)"
+    )
+    bias_std: NonNegativeFloat = 0.0
+
+
+class Exponential(Frozen):
+    """The learning rate times `factor` after each epoch."""
+
+    kind: Literal["exponential"] = "exponential"
+    factor: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class OneCycle(Frozen):
+    """Up from `start` x the rate over the first `warmup` of all steps, then down.
+
+    Both ways along half a cosine; down to `end` x the rate. Smith, "Super-convergence",
+    2018.
+    """
+
+    kind: Literal["one_cycle"] = "one_cycle"
+    start: PositiveFloat = 0.04
+    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    end: NonNegativeFloat = 0.0
+
+
+class SGD(Frozen):
+    """Momentum SGD: v <- m v + g + penalties, w <- w - rate (1 - m) v."""
+
+    kind: Literal["sgd"] = "sgd"
+    learning_rate: PositiveFloat = 1.0
+    momentum: tuple[Fraction, Fraction] = Field(
+        (0.5, 0.99), description="from, to: linear over `momentum_epochs`"
+    )
+    momentum_epochs: PositiveInt = 100
+    first_l1: NonNegativeFloat = Field(0.0, description="on first-layer weights only")
+    first_l2: NonNegativeFloat = Field(0.0, description="on first-layer weights only")
+    weight_decay: NonNegativeFloat = Field(0.0, description="L2 on all weights")
+
+
+class AdamW(Frozen):
+    """Adam with decoupled weight decay. Loshchilov and Hutter, 2019."""
+
+    kind: Literal["adamw"] = "adamw"
+    learning_rate: PositiveFloat = 1e-3
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    weight_decay: NonNegativeFloat = Field(0.01, description="on weights, not biases")
+
+
+class Emphasis(Frozen):
+    """Examples near the selection boundary weigh more.
+
+    From `first_epoch`, every `every` epochs, a member ranks its training rows by its
+    present prediction; the weight is 1 below the first of `quantiles`, rises to `factor`
+    at the second, stays until the third, and is 1 again from the fourth on. Each class
+    keeps its total weight. (G. Melis' code for the 2014 Higgs challenge.)
+    """
+
+    first_epoch: NonNegativeInt = 60
+    every: PositiveInt = 20
+    quantiles: tuple[float, float, float, float] = (0.80, 0.82, 0.88, 0.90)
+    factor: PositiveFloat = 2.0
+
+
+class Training(Frozen):
+    """One epoch is as many batches as fill a training fold of average size."""
+
+    epochs: PositiveInt = 30
+    batch_size: PositiveInt = 256
+    loss: Literal["cross_entropy", "binary_cross_entropy", "squared"] = "cross_entropy"
+    balance_classes: bool = Field(True, description="both classes get the same weight")
+    optimizer: Annotated[SGD | AdamW, Field(discriminator="kind")] = AdamW()
+    schedule: Annotated[Exponential | OneCycle, Field(discriminator="kind")] = OneCycle()
+    emphasis: Emphasis | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    curve_points: NonNegativeInt = Field(
+        10, description="how often the learning curve is measured on out-of-fold rows"
+    )
+
+
+class TopFraction(Frozen):
+    """The rows with the highest scores are called positive.
+
+    The fraction is the middle of the plateau of the smoothed out-of-fold metric, or
+    `fraction` where one is given.
+    """
+
+    kind: Literal["top_fraction"] = "top_fraction"
+    fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    smoothing: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.02, description="width of the moving mean, as a fraction of the rows"
+    )
+
+
+class Recipe(Frozen):
+    """How a competition is attacked, written whole into the run."""
+
+    name: str
+    about: str = ""
+    bag: Bag = Bag()
+    inputs: Inputs = Inputs()
+    network: MLP = MLP()
+    training: Training = Training()
+    rule: TopFraction = TopFraction()
