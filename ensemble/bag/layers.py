@@ -1,0 +1,156 @@
+"""Layers that hold many networks at once.
+
+A bag of M networks of one architecture trains as a single module: every layer keeps
+M independent sets of weights and applies the m-th set to the m-th input.
+
+Shape letters in this file:
+    M  members of the bag       N  examples in the batch
+    I  input features           O  output features
+    H  units of a hidden layer
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor, nn
+
+
+class BagLinear(nn.Module):
+    """M independent linear layers, the m-th applied to the m-th input.
+
+    Weights are normal with standard deviation `weight_std` (by default `sqrt(2 / I)`: He
+    et al., "Delving deep into rectifiers", 2015), biases with `bias_std`. Those of member
+    m are drawn from the m-th generator alone, so a member starts from the same weights
+    whichever other members share its bag.
+
+    With `inputs_per_unit` = k each unit draws k of its inputs, with replacement, and all
+    its other weights are and stay zero; `apply_mask` is called after every update.
+
+    Shape: `(M, N, I) -> (M, N, O)`
+
+    >>> generators = [Generator().manual_seed(seed) for seed in (1, 2, 3)]
+    >>> layer = BagLinear(generators, n_inputs=4, n_outputs=2)
+    >>> layer(torch.zeros(3, 5, 4)).shape
+    torch.Size([3, 5, 2])
+    """
+
+    mask_MIO: Tensor | None
+
+    def __init__(
+        self,
+        generators: Sequence[Generator],
+        n_inputs: int,
+        n_outputs: int,
+        *,
+        weight_std: float | None = None,
+        bias_std: float = 0.0,
+        inputs_per_unit: int | None = None,
+    ) -> None:
+        super().__init__()
+        std = (2 / n_inputs) ** 0.5 if weight_std is None else weight_std
+        shape = (n_inputs, n_outputs)
+        self.weight_MIO = nn.Parameter(
+            torch.stack([torch.randn(shape, generator=g) * std for g in generators])
+        )
+        self.bias_MO = nn.Parameter(
+            torch.stack(
+                [torch.randn(n_outputs, generator=g) * bias_std for g in generators]
+            )
+        )
+        mask_MIO = None
+        if inputs_per_unit is not None:
+            draws = [_draw_mask(shape, inputs_per_unit, g) for g in generators]
+            mask_MIO = torch.stack(draws)
+        self.register_buffer("mask_MIO", mask_MIO)
+        self.apply_mask()
+
+    def forward(self, x_MNI: Tensor) -> Tensor:
+        M, I, _ = self.weight_MIO.shape
+        if x_MNI.ndim != 3 or (x_MNI.shape[0], x_MNI.shape[2]) != (M, I):
+            raise ValueError(
+                f"BagLinear takes inputs of shape ({M}, N, {I}),"
+                f" got {tuple(x_MNI.shape)}"
+            )
+        bias_M1O, weight_MIO = self.bias_MO[:, None, :], self.weight_MIO
+        if x_MNI.dtype != weight_MIO.dtype:  # bfloat16 products of float32 weights
+            bias_M1O, weight_MIO = bias_M1O.to(x_MNI.dtype), weight_MIO.to(x_MNI.dtype)
+        return torch.baddbmm(bias_M1O, x_MNI, weight_MIO)
+
+    @torch.no_grad()
+    def apply_mask(self) -> None:
+        """Set the weights of inputs that a unit does not see to zero."""
+        if self.mask_MIO is not None:
+            self.weight_MIO.mul_(self.mask_MIO)
+
+
+class BagStandardize(nn.Module):
+    """Each member's own `(x - mean) / scale`; a missing value (NaN) becomes 0, the mean.
+
+    Shape: `(M, N, I) -> (M, N, I)`
+    """
+
+    mean_MI: Tensor
+    scale_MI: Tensor
+
+    def __init__(self, mean_MI: Tensor, scale_MI: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean_MI", mean_MI)
+        self.register_buffer("scale_MI", scale_MI)
+
+    def forward(self, x_MNI: Tensor) -> Tensor:
+        z_MNI = (x_MNI - self.mean_MI[:, None, :]) / self.scale_MI[:, None, :]
+        return torch.nan_to_num_(z_MNI, nan=0.0)
+
+
+class BagDropout:
+    """Dropout masks, each member's from its own stream of bits.
+
+    A unit is kept with a probability that is a multiple of 1/256, the nearest to
+    `1 - rate`, since its decision takes one random byte. What is kept is divided by that
+    probability. Eight bytes are drawn as one integer, which is what makes it cheap on a
+    CPU, and a member's draws do not depend on who shares its group.
+    """
+
+    def __init__(self, rate: float, generators: Sequence[Generator]) -> None:
+        self.threshold = round(256 * (1 - rate))
+        if not 1 <= self.threshold <= 256:
+            raise ValueError(f"a dropout rate is at least 0 and below .998, got {rate}")
+        self.generators = generators
+
+    def draw(self, n_rows: int, n_units: int) -> Tensor | None:
+        """Which units are kept, (M, N, H) booleans; None where all are."""
+        if self.threshold == 256:
+            return None
+        M, n_bytes = len(self.generators), n_rows * n_units
+        device = self.generators[0].device
+        words = torch.empty((M, -(-n_bytes // 8)), dtype=torch.int64, device=device)
+        for m, generator in enumerate(self.generators):
+            # the full range of int64: `random_()` alone leaves the sign bit out
+            words[m].random_(-(2**63), None, generator=generator)
+        bytes_MB = words.view(torch.uint8)[:, :n_bytes]
+        return (bytes_MB < self.threshold).view(M, n_rows, n_units)
+
+    @property
+    def scale(self) -> float:
+        """What kept units are multiplied with, so that the expectation is unchanged."""
+        return 256 / self.threshold
+
+
+def keep_largest(x_MNH: Tensor, group_size: int) -> Tensor:
+    """Which units are the largest of their group of neighbours; in a tie, all are.
+
+    Multiplied with its input it is the max-channel activation: the winner passes, the
+    others are 0. Srivastava et al., "Compete to compute", 2013.
+
+    >>> keep_largest(torch.tensor([[[1.0, 3.0, 2.0, 5.0, 5.0, 4.0]]]), 3).int().tolist()
+    [[[0, 1, 0, 1, 1, 0]]]
+    """
+    groups = x_MNH.unflatten(-1, (-1, group_size))
+    return (groups == groups.amax(-1, keepdim=True)).flatten(-2)
+
+
+def _draw_mask(shape: tuple[int, int], k: int, generator: Generator) -> Tensor:
+    """1 where a unit sees an input, which it draws k times with replacement."""
+    n_inputs, n_outputs = shape
+    draws_kO = torch.randint(n_inputs, (k, n_outputs), generator=generator)
+    return torch.zeros(shape).scatter_(0, draws_kO, 1.0)

@@ -1,0 +1,181 @@
+"""From features to probabilities: everything that the members of a group are.
+
+Shape letters: M members, N rows of a batch, R rows of a table, P rows that a member
+predicts, I inputs, U random numbers of a view, K outputs.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+
+from ensemble.bag.layers import BagStandardize
+from ensemble.bag.losses import N_OUTPUTS, Loss, positive_score
+from ensemble.bag.networks.mlp import BagMLP
+from ensemble.recipe import Recipe
+
+PREDICT_ROWS = 2048  # of a member at once: bounds memory, no result depends on it
+
+Arrays = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Views:
+    """Random views of rows: a competition's `augment` hook.
+
+    `augment(x, columns, uniform)` takes features (..., I) and `n_uniform` numbers in
+    [0, 1) a row, and returns features of the same shape. `test_views` are the numbers of
+    the views that predictions are averaged over.
+    """
+
+    augment: Callable[[Tensor, Sequence[str], Tensor], Tensor]
+    columns: tuple[str, ...]
+    n_uniform: int
+    test_views: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The random numbers of a group: for each use one generator a member."""
+
+    weights: Sequence[Generator]
+    dropout: Sequence[Generator]
+    noise: Sequence[Generator]
+    views: Sequence[Generator]
+
+
+class BagModel(nn.Module):
+    """Views, standardisation, input noise, network: features `(M, N, I)` -> `(M, N, K)`.
+
+    Views, noise and dropout are for training; `predict` is what a member says.
+    """
+
+    def __init__(
+        self,
+        standardize: BagStandardize,
+        network: BagMLP,
+        loss: Loss,
+        streams: Streams,
+        *,
+        noise: float = 0.0,
+        views: Views | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.standardize, self.network = standardize, network
+        self.loss, self.streams = loss, streams
+        self.noise, self.views, self.dtype = noise, views, dtype
+
+    def forward(self, x_MNI: Tensor) -> Tensor:
+        if self.training and self.views is not None:
+            uniform_MNU = _draw(
+                torch.rand, self.streams.views, x_MNI.shape[1], self.views.n_uniform
+            )
+            x_MNI = self.views.augment(x_MNI, self.views.columns, uniform_MNU)
+        z_MNI = self.standardize(x_MNI)
+        if self.training and self.noise > 0:
+            z_MNI += self.noise * _draw(
+                torch.randn, self.streams.noise, *z_MNI.shape[1:]
+            )
+        return self.network(z_MNI.to(self.dtype)).float()  # type: ignore[no-any-return]
+
+    def predict(self, features_RI: Tensor, rows_MP: Tensor | None = None) -> Tensor:
+        """Each member's score of each of its rows, or of all R rows: (M, P).
+
+        The probability of the positive class, the mean over the test views.
+        """
+        test_views = self.views.test_views if self.views is not None else ()
+        scores = [
+            positive_score(self.loss, self.outputs(features_RI, rows_MP, view))
+            for view in test_views or [None]
+        ]
+        return torch.stack(scores).mean(0)
+
+    @torch.no_grad()
+    def outputs(
+        self,
+        features_RI: Tensor,
+        rows_MP: Tensor | None = None,
+        view: Sequence[float] | None = None,
+    ) -> Tensor:
+        """Outputs (M, P, K), without dropout and noise, of one view of the rows."""
+        was_training = self.training
+        self.eval()
+        n_rows = len(features_RI) if rows_MP is None else rows_MP.shape[1]
+        chunks = []
+        for start in range(0, n_rows, PREDICT_ROWS):
+            x_MNI = self._take(features_RI, rows_MP, slice(start, start + PREDICT_ROWS))
+            if view is not None and self.views is not None:
+                uniform_MNU = x_MNI.new_tensor(view).expand(*x_MNI.shape[:2], -1)
+                x_MNI = self.views.augment(x_MNI, self.views.columns, uniform_MNU)
+            chunks.append(self(x_MNI))
+        self.train(was_training)
+        return torch.cat(chunks, dim=1)
+
+    def _take(
+        self, features_RI: Tensor, rows_MP: Tensor | None, chunk: slice
+    ) -> Tensor:
+        if rows_MP is not None:
+            return features_RI[rows_MP[:, chunk]]
+        n_members = self.standardize.mean_MI.shape[0]
+        return features_RI[chunk].expand(n_members, -1, -1)
+
+
+def build_model(
+    recipe: Recipe,
+    standardize: BagStandardize,
+    streams: Streams,
+    views: Views | None = None,
+) -> BagModel:
+    """The model of a recipe, for as many members as `standardize` holds, untrained."""
+    loss = recipe.training.loss
+    network = BagMLP(
+        streams.weights,
+        streams.dropout,
+        standardize.mean_MI.shape[1],
+        N_OUTPUTS[loss],
+        **recipe.network.model_dump(),
+    )
+    return BagModel(
+        standardize,
+        network,
+        loss,
+        streams,
+        noise=recipe.inputs.noise,
+        views=views,
+        dtype=getattr(torch, recipe.training.precision),
+    )
+
+
+def member_weights(model: BagModel, m: int) -> dict[str, NDArray[np.float32]]:
+    """All that the m-th member has learned, by name, without the member axis."""
+    return {name: t[m].cpu().numpy().copy() for name, t in model.state_dict().items()}
+
+
+def load_members(
+    recipe: Recipe, members: Sequence[Arrays], views: Views | None = None
+) -> BagModel:
+    """A model that predicts with saved members, stacked as one group."""
+    state = {
+        name: torch.stack([torch.from_numpy(np.array(m[name])) for m in members])
+        for name in members[0]
+    }
+    idle = [Generator() for _ in members]
+    model = build_model(
+        recipe,
+        BagStandardize(state["standardize.mean_MI"], state["standardize.scale_MI"]),
+        Streams(idle, idle, idle, idle),
+        views,
+    )
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def _draw(
+    draw: Callable[..., Tensor], generators: Sequence[Generator], *shape: int
+) -> Tensor:
+    """(M, *shape) random numbers, each member's from its own stream."""
+    return torch.stack([draw(shape, generator=g, device=g.device) for g in generators])

@@ -1,0 +1,340 @@
+"""The one training loop: a group of members, one batched network, one device.
+
+Shape letters: M members, N rows of a batch, R rows of the training table, P rows that a
+member predicts (padded to the longest), T test rows, I inputs, K outputs, S steps, E
+epochs.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from ensemble.bag.layers import BagStandardize
+from ensemble.bag.losses import example_losses
+from ensemble.bag.model import BagModel, Streams, Views, build_model, member_weights
+from ensemble.bag.optim import GroupOptimizer
+from ensemble.bag.plan import Member
+from ensemble.bag.weights import (
+    emphasis_is_due,
+    emphasised,
+    mean_and_scale,
+    training_weights,
+)
+from ensemble.recipe import Recipe
+
+USES = ("weights", "order", "dropout", "noise", "views")
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What every group is trained on and predicts; missing values are NaN.
+
+    `folds_QR[q]` says for each row which fold it is in, in repeat q.
+    """
+
+    features_RI: NDArray[np.float32]
+    target_R: NDArray[np.int64]
+    weight_R: Floats
+    folds_QR: NDArray[np.int16]
+    test_TI: NDArray[np.float32]
+
+    def in_bag(self, member: Member) -> NDArray[np.intp]:
+        """The rows that a member is trained on."""
+        return np.flatnonzero(self.folds_QR[member.repeat] != member.fold)
+
+    def out_of_bag(self, member: Member) -> NDArray[np.intp]:
+        """The rows that a member never sees in training."""
+        return np.flatnonzero(self.folds_QR[member.repeat] == member.fold)
+
+
+@dataclass(frozen=True)
+class TrainedMember:
+    """What a member leaves behind.
+
+    `oof_P` are the scores of its out-of-bag rows in row order, `test_T` of all test rows.
+    `failed` says why the member must not be used, where that is so.
+    """
+
+    member: Member
+    oof_P: NDArray[np.float32]
+    test_T: NDArray[np.float32]
+    weights: dict[str, NDArray[np.float32]]
+    record: dict[str, object]
+    failed: str | None
+
+
+def train_group(
+    data: TrainingData,
+    members: Sequence[Member],
+    recipe: Recipe,
+    views: Views | None = None,
+    device: str = "cpu",
+    on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
+) -> list[TrainedMember]:
+    """Train some members together; each comes out as if it were trained alone.
+
+    `on_epoch` hears after each epoch how many are done and the mean loss of the members;
+    what it raises ends the training.
+    """
+    started = time.perf_counter()
+    group = _Group(data, members, recipe, views, device)
+    curve_epochs = _curve_epochs(recipe.training.epochs, recipe.training.curve_points)
+    losses, oof_losses = [], []
+    for epoch in range(recipe.training.epochs):
+        losses.append(group.train_epoch(epoch))
+        if epoch + 1 in curve_epochs:
+            oof_losses.append(group.oof_losses())
+        on_epoch(epoch + 1, float(losses[-1].mean()))
+    oof, test = group.predict()
+    seconds = (time.perf_counter() - started) / len(members)
+    return [
+        TrainedMember(
+            member=member,
+            oof_P=oof[m],
+            test_T=test[m],
+            weights=member_weights(group.model, m),
+            record={
+                "index": member.index,
+                "repeat": member.repeat,
+                "fold": member.fold,
+                "seed": member.seed,
+                "n_train": len(group.in_bag[m]),
+                "n_oof": len(group.held_out[m]),
+                "seconds": seconds,
+                "train_loss": [float(loss_M[m]) for loss_M in losses],
+                "curve": {
+                    "epoch": curve_epochs,
+                    "oof_loss": [float(loss_M[m]) for loss_M in oof_losses],
+                },
+            },
+            failed=_why_failed(np.array(losses)[:, m], oof[m], test[m]),
+        )
+        for m, member in enumerate(members)
+    ]
+
+
+class _Group:
+    """A group in training: its data on the device, its model, its streams."""
+
+    def __init__(
+        self,
+        data: TrainingData,
+        members: Sequence[Member],
+        recipe: Recipe,
+        views: Views | None,
+        device: str,
+    ) -> None:
+        self.recipe, self.device = recipe, device
+        self.in_bag = [data.in_bag(member) for member in members]
+        self.held_out = [data.out_of_bag(member) for member in members]
+        self.target = data.target_R
+        self.plain_MR = [
+            training_weights(
+                data.weight_R, data.target_R, rows, recipe.training.balance_classes
+            )
+            for rows in self.in_bag
+        ]
+        self.features_RI = torch.from_numpy(data.features_RI).to(device)
+        self.test_TI = torch.from_numpy(data.test_TI).to(device)
+        self.target_R = torch.from_numpy(data.target_R).to(device)
+        self.weight_MR = self._on_device(np.stack(self.plain_MR).astype(np.float32))
+        self.model = build_model(
+            recipe,
+            _standardize(data, self.in_bag, recipe),
+            _streams(members, device),
+            views,
+        ).to(device)
+        self.orders = [
+            _RowOrder(rows, member_stream(member, "order"))
+            for rows, member in zip(self.in_bag, members, strict=True)
+        ]
+        training = recipe.training
+        self.n_steps = steps_per_epoch(
+            len(data.target_R), recipe.bag.n_splits, training.batch_size
+        )
+        self.optimizer = GroupOptimizer(
+            self.model.network,
+            training.optimizer,
+            training.schedule,
+            training.epochs,
+            self.n_steps,
+        )
+
+    def train_epoch(self, epoch: int) -> Floats:
+        """One pass; the mean training loss of each member."""
+        if emphasis_is_due(self.recipe.training.emphasis, epoch):
+            self._emphasise()
+        batch_size = self.recipe.training.batch_size
+        order_MSN = self._on_device(
+            np.stack([order.take(self.n_steps * batch_size) for order in self.orders])
+        ).unflatten(1, (self.n_steps, batch_size))
+        total_M = torch.zeros(len(self.orders), device=self.device)
+        self.model.train()
+        for step in range(self.n_steps):
+            loss_M = self._step(order_MSN[:, step], epoch * self.n_steps + step)
+            total_M += loss_M
+        return (total_M / self.n_steps).double().cpu().numpy()
+
+    def oof_losses(self) -> Floats:
+        """The mean weighted loss of each member on the rows it leaves out."""
+        rows_MP = self._padded(self.held_out)
+        outputs_MPK = self.model.outputs(self.features_RI, rows_MP)
+        loss_MP = example_losses(self.model.loss, outputs_MPK, self.target_R[rows_MP])
+        return np.array(
+            [
+                np.average(loss_P[: len(rows)], weights=weight_R[rows])
+                for loss_P, rows, weight_R in zip(
+                    loss_MP.cpu().numpy(), self.held_out, self.plain_MR, strict=True
+                )
+            ]
+        )
+
+    def predict(self) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
+        """Scores of each member's out-of-bag rows, and (M, T) of the test rows."""
+        return (
+            self._scores(self.held_out),
+            self.model.predict(self.test_TI).cpu().numpy(),
+        )
+
+    def _step(self, rows_MN: Tensor, step: int) -> Tensor:
+        """One update; the loss of each member before it."""
+        outputs_MNK = self.model(self.features_RI[rows_MN])
+        loss_MN = example_losses(self.model.loss, outputs_MNK, self.target_R[rows_MN])
+        loss_M = (loss_MN * self.weight_MR.gather(1, rows_MN)).mean(dim=1)
+        loss_M.sum().backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step(step)
+        return loss_M.detach()
+
+    def _emphasise(self) -> None:
+        emphasis = self.recipe.training.emphasis
+        if emphasis is None:
+            return
+        for m, (rows, score_B) in enumerate(
+            zip(self.in_bag, self._scores(self.in_bag), strict=True)
+        ):
+            weight_B = emphasised(
+                self.plain_MR[m][rows],
+                self.target[rows],
+                score_B.astype(float),
+                emphasis,
+            )
+            self.weight_MR[m, self._on_device(rows)] = self._on_device(
+                weight_B.astype(np.float32)
+            )
+
+    def _scores(
+        self, rows_of_members: Sequence[NDArray[np.intp]]
+    ) -> list[NDArray[np.float32]]:
+        rows_MP = self._padded(rows_of_members)
+        scores_MP = self.model.predict(self.features_RI, rows_MP).cpu().numpy()
+        return [
+            scores_P[: len(rows)].copy()
+            for scores_P, rows in zip(scores_MP, rows_of_members, strict=True)
+        ]
+
+    def _padded(self, rows_of_members: Sequence[NDArray[np.intp]]) -> Tensor:
+        """Row numbers (M, P); shorter ones are filled up with row 0."""
+        longest = max(len(rows) for rows in rows_of_members)
+        return self._on_device(
+            np.stack(
+                [np.pad(rows, (0, longest - len(rows))) for rows in rows_of_members]
+            )
+        )
+
+    def _on_device(self, array: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+
+class _RowOrder:
+    """Endless passes over a member's rows, each in a new order.
+
+    All members of a bag take equally many rows an epoch although their folds differ by
+    a few rows, and no last batch is short.
+    """
+
+    def __init__(self, rows: NDArray[np.intp], generator: Generator) -> None:
+        self.rows, self.generator = rows, generator
+        self.left = rows[:0]
+
+    def take(self, n: int) -> NDArray[np.intp]:
+        """The next n rows of the stream."""
+        while len(self.left) < n:
+            order = torch.randperm(len(self.rows), generator=self.generator)
+            self.left = np.concatenate([self.left, self.rows[order.numpy()]])
+        taken, self.left = self.left[:n], self.left[n:]
+        return taken
+
+
+def steps_per_epoch(n_rows: int, n_splits: int, batch_size: int) -> int:
+    """How many batches cover a training fold of average size.
+
+    >>> steps_per_epoch(16_000, n_splits=2, batch_size=96)
+    83
+    """
+    return max(1, round(n_rows * (n_splits - 1) / n_splits / batch_size))
+
+
+def member_stream(member: Member, use: str, device: str = "cpu") -> Generator:
+    """A member's own stream of random numbers for one use of them."""
+    sequence = np.random.SeedSequence([member.seed, USES.index(use)])
+    return Generator(device).manual_seed(int(sequence.generate_state(1)[0]))
+
+
+def _streams(members: Sequence[Member], device: str) -> Streams:
+    """First weights are drawn on the host, so that they are the same on every device."""
+
+    def of(use: str, device: str) -> list[Generator]:
+        return [member_stream(member, use, device) for member in members]
+
+    return Streams(
+        weights=of("weights", "cpu"),
+        dropout=of("dropout", device),
+        noise=of("noise", device),
+        views=of("views", device),
+    )
+
+
+def _standardize(
+    data: TrainingData, in_bag: Sequence[NDArray[np.intp]], recipe: Recipe
+) -> BagStandardize:
+    """Fitted on each member's in-bag rows alone."""
+    means, scales = [], []
+    for rows in in_bag:
+        weight_R = np.ones(len(data.target_R))
+        if recipe.inputs.balanced:
+            weight_R = training_weights(
+                data.weight_R, data.target_R, rows, balance=True
+            )
+        mean_I, scale_I = mean_and_scale(data.features_RI[rows], weight_R[rows])
+        means.append(torch.from_numpy(mean_I))
+        scales.append(torch.from_numpy(scale_I))
+    return BagStandardize(torch.stack(means), torch.stack(scales))
+
+
+def _curve_epochs(n_epochs: int, n_points: int) -> list[int]:
+    """After which epochs the learning curve is measured, the last one included.
+
+    >>> _curve_epochs(60, 4), _curve_epochs(2, 10), _curve_epochs(5, 0)
+    ([15, 30, 45, 60], [1, 2], [])
+    """
+    points = range(1, n_points + 1)
+    return sorted({max(1, round(n_epochs * p / n_points)) for p in points})
+
+
+def _why_failed(
+    losses_E: Floats, oof_P: NDArray[np.float32], test_T: NDArray[np.float32]
+) -> str | None:
+    """A loss or a prediction that is no number makes a member useless."""
+    bad = np.flatnonzero(~np.isfinite(losses_E))
+    if len(bad):
+        return f"the training loss became {losses_E[bad[0]]} in epoch {bad[0] + 1}"
+    if not (np.isfinite(oof_P).all() and np.isfinite(test_T).all()):
+        return "some predictions are not numbers"
+    return None
