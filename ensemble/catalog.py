@@ -93,8 +93,9 @@ def _find_folder(name: str) -> Path:
     if name in folders:
         return folders[name]
     raise UserError(
-        f"there is no competition '{name}'{did_you_mean(name, list(folders))}; known are"
-        f" {', '.join(sorted(folders)) or 'none'}, or give a folder with a spec.py"
+        f"there is no competition '{name}'{did_you_mean(name, list(folders))};"
+        f" known are {', '.join(sorted(folders)) or 'none'},"
+        " or give a folder with a spec.py"
     )
 
 

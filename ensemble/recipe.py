@@ -1,6 +1,6 @@
 """How a competition is attacked: splits, inputs, network, training, rule.
 
-All values that change the result are here; `--set training.epochs=5` changes one of them.
+All values that change the result are here; `--set training.epochs=5` changes one.
 """
 
 from typing import Annotated, Literal
@@ -114,9 +114,9 @@ class Emphasis(Frozen):
     """Examples near the selection boundary weigh more.
 
     From `first_epoch`, every `every` epochs, a member ranks its training rows by its
-    present prediction; the weight is 1 below the first of `quantiles`, rises to `factor`
-    at the second, stays until the third, and is 1 again from the fourth on. Each class
-    keeps its total weight. (G. Melis' code for the 2014 Higgs challenge.)
+    present prediction; the weight is 1 below the first of `quantiles`, rises to
+    `factor` at the second, stays until the third, and is 1 again from the fourth on.
+    Each class keeps its total weight. (G. Melis' code for the 2014 Higgs challenge.)
     """
 
     first_epoch: NonNegativeInt = 60
@@ -133,7 +133,9 @@ class Training(Frozen):
     loss: Literal["cross_entropy", "binary_cross_entropy", "squared"] = "cross_entropy"
     balance_classes: bool = Field(True, description="both classes get the same weight")
     optimizer: Annotated[SGD | AdamW, Field(discriminator="kind")] = AdamW()
-    schedule: Annotated[Exponential | OneCycle, Field(discriminator="kind")] = OneCycle()
+    schedule: Annotated[Exponential | OneCycle, Field(discriminator="kind")] = (
+        OneCycle()
+    )
     emphasis: Emphasis | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     curve_points: NonNegativeInt = Field(

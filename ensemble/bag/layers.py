@@ -18,12 +18,12 @@ from torch import Generator, Tensor, nn
 class BagLinear(nn.Module):
     """M independent linear layers, the m-th applied to the m-th input.
 
-    Weights are normal with standard deviation `weight_std` (by default `sqrt(2 / I)`: He
-    et al., "Delving deep into rectifiers", 2015), biases with `bias_std`. Those of member
-    m are drawn from the m-th generator alone, so a member starts from the same weights
-    whichever other members share its bag.
+    Weights are normal with standard deviation `weight_std` (by default `sqrt(2 / I)`:
+    He et al., "Delving deep into rectifiers", 2015), biases with `bias_std`. Those of
+    member m are drawn from the m-th generator alone, so a member starts from the same
+    weights whichever other members share its bag.
 
-    With `inputs_per_unit` = k each unit draws k of its inputs, with replacement, and all
+    With `inputs_per_unit` = k each unit draws k of its inputs, with replacement, and
     its other weights are and stay zero; `apply_mask` is called after every update.
 
     Shape: `(M, N, I) -> (M, N, O)`
@@ -71,20 +71,19 @@ class BagLinear(nn.Module):
                 f"BagLinear takes inputs of shape ({M}, N, {I}),"
                 f" got {tuple(x_MNI.shape)}"
             )
-        bias_M1O, weight_MIO = self.bias_MO[:, None, :], self.weight_MIO
-        if x_MNI.dtype != weight_MIO.dtype:  # bfloat16 products of float32 weights
-            bias_M1O, weight_MIO = bias_M1O.to(x_MNI.dtype), weight_MIO.to(x_MNI.dtype)
-        return torch.baddbmm(bias_M1O, x_MNI, weight_MIO)
+        # float32 weights, but products in the precision of the input
+        bias_M1O = self.bias_MO[:, None, :].to(x_MNI.dtype)
+        return torch.baddbmm(bias_M1O, x_MNI, self.weight_MIO.to(x_MNI.dtype))
 
     @torch.no_grad()
     def apply_mask(self) -> None:
         """Set the weights of inputs that a unit does not see to zero."""
         if self.mask_MIO is not None:
-            self.weight_MIO.mul_(self.mask_MIO)
+            self.weight_MIO.data.mul_(self.mask_MIO)
 
 
 class BagStandardize(nn.Module):
-    """Each member's own `(x - mean) / scale`; a missing value (NaN) becomes 0, the mean.
+    """Each member's own `(x - mean) / scale`; a missing value (NaN) becomes 0.
 
     Shape: `(M, N, I) -> (M, N, I)`
     """
@@ -106,8 +105,8 @@ class BagDropout:
     """Dropout masks, each member's from its own stream of bits.
 
     A unit is kept with a probability that is a multiple of 1/256, the nearest to
-    `1 - rate`, since its decision takes one random byte. What is kept is divided by that
-    probability. Eight bytes are drawn as one integer, which is what makes it cheap on a
+    `1 - rate`, since its decision takes one random byte. What is kept is divided by
+    that probability. Eight bytes are drawn as one integer, which makes it cheap on a
     CPU, and a member's draws do not depend on who shares its group.
     """
 
@@ -145,8 +144,13 @@ def keep_largest(x_MNH: Tensor, group_size: int) -> Tensor:
     >>> keep_largest(torch.tensor([[[1.0, 3.0, 2.0, 5.0, 5.0, 4.0]]]), 3).int().tolist()
     [[[0, 1, 0, 1, 1, 0]]]
     """
-    groups = x_MNH.unflatten(-1, (-1, group_size))
+    groups = in_groups(x_MNH, group_size)
     return (groups == groups.amax(-1, keepdim=True)).flatten(-2)
+
+
+def in_groups(x_MNH: Tensor, group_size: int) -> Tensor:
+    """The units of each group along a last axis of their own."""
+    return x_MNH.view(*x_MNH.shape[:-1], -1, group_size)
 
 
 def _draw_mask(shape: tuple[int, int], k: int, generator: Generator) -> Tensor:

@@ -21,8 +21,8 @@ N_OUTPUTS: dict[Loss, int] = {
 def example_losses(loss: Loss, outputs_MNK: Tensor, target_MN: Tensor) -> Tensor:
     """The loss of each example, (M, N), for targets 0 and 1.
 
-    >>> outputs = torch.zeros(1, 1, 2)
-    >>> round(example_losses("cross_entropy", outputs, torch.ones(1, 1).long()).item(), 4)
+    >>> outputs, target = torch.zeros(1, 1, 2), torch.ones(1, 1).long()
+    >>> round(example_losses("cross_entropy", outputs, target).item(), 4)
     0.6931
     """
     if loss == "cross_entropy":

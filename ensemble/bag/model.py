@@ -27,8 +27,8 @@ class Views:
     """Random views of rows: a competition's `augment` hook.
 
     `augment(x, columns, uniform)` takes features (..., I) and `n_uniform` numbers in
-    [0, 1) a row, and returns features of the same shape. `test_views` are the numbers of
-    the views that predictions are averaged over.
+    [0, 1) a row, and returns features of the same shape. `test_views` are the numbers
+    of the views that predictions are averaged over.
     """
 
     augment: Callable[[Tensor, Sequence[str], Tensor], Tensor]
@@ -48,9 +48,11 @@ class Streams:
 
 
 class BagModel(nn.Module):
-    """Views, standardisation, input noise, network: features `(M, N, I)` -> `(M, N, K)`.
+    """Views, standardisation, input noise and network of M members.
 
     Views, noise and dropout are for training; `predict` is what a member says.
+
+    Shape: features `(M, N, I)` -> outputs `(M, N, K)`
     """
 
     def __init__(

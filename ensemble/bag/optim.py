@@ -87,7 +87,8 @@ def rate_factor(
 def momentum_at(sgd: SGD, epoch: int) -> float:
     """The momentum in an epoch, counted from 0.
 
-    >>> [momentum_at(SGD(momentum=(0.5, 0.9), momentum_epochs=10), e) for e in (0, 5, 99)]
+    >>> sgd = SGD(momentum=(0.5, 0.9), momentum_epochs=10)
+    >>> [momentum_at(sgd, epoch) for epoch in (0, 5, 99)]
     [0.5, 0.7, 0.9]
     """
     first, last = sgd.momentum

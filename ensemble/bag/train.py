@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from ensemble.bag.layers import BagStandardize
 from ensemble.bag.losses import example_losses
-from ensemble.bag.model import BagModel, Streams, Views, build_model, member_weights
+from ensemble.bag.model import Streams, Views, build_model, member_weights
 from ensemble.bag.optim import GroupOptimizer
 from ensemble.bag.plan import Member
 from ensemble.bag.weights import (
@@ -58,7 +58,8 @@ class TrainingData:
 class TrainedMember:
     """What a member leaves behind.
 
-    `oof_P` are the scores of its out-of-bag rows in row order, `test_T` of all test rows.
+    `oof_P` are the scores of its out-of-bag rows in row order, `test_T` of all test
+    rows.
     `failed` says why the member must not be used, where that is so.
     """
 
@@ -80,8 +81,8 @@ def train_group(
 ) -> list[TrainedMember]:
     """Train some members together; each comes out as if it were trained alone.
 
-    `on_epoch` hears after each epoch how many are done and the mean loss of the members;
-    what it raises ends the training.
+    `on_epoch` hears after each epoch how many are done and the mean loss of the
+    members; what it raises ends the training.
     """
     started = time.perf_counter()
     group = _Group(data, members, recipe, views, device)
@@ -174,7 +175,7 @@ class _Group:
         batch_size = self.recipe.training.batch_size
         order_MSN = self._on_device(
             np.stack([order.take(self.n_steps * batch_size) for order in self.orders])
-        ).unflatten(1, (self.n_steps, batch_size))
+        ).view(len(self.orders), self.n_steps, batch_size)
         total_M = torch.zeros(len(self.orders), device=self.device)
         self.model.train()
         for step in range(self.n_steps):
@@ -288,7 +289,7 @@ def member_stream(member: Member, use: str, device: str = "cpu") -> Generator:
 
 
 def _streams(members: Sequence[Member], device: str) -> Streams:
-    """First weights are drawn on the host, so that they are the same on every device."""
+    """First weights are drawn on the host: the same on every device."""
 
     def of(use: str, device: str) -> list[Generator]:
         return [member_stream(member, use, device) for member in members]

@@ -66,7 +66,7 @@ def emphasis_is_due(emphasis: Emphasis | None, epoch: int) -> bool:
 def mean_and_scale(
     features_RI: NDArray[np.float32], weight_R: Floats
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weighted mean and standard deviation of each column over its values that are there.
+    """Weighted mean and standard deviation of each column, missing values left out.
 
     A column without spread gets the scale 1, one without values the mean 0.
 

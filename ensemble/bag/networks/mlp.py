@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from ensemble.bag.layers import BagDropout, BagLinear, keep_largest
+from ensemble.bag.layers import BagDropout, BagLinear, in_groups, keep_largest
 
 Activation = Literal["relu", "silu", "max_channel", "maxout"]
 
@@ -18,10 +18,10 @@ Activation = Literal["relu", "silu", "max_channel", "maxout"]
 class BagMLP(nn.Module):
     """M perceptrons: linear, activation, dropout for each hidden layer, then linear.
 
-    `activation` is one of relu, silu, max_channel (of `group_size` neighbours the largest
-    passes) and maxout (it alone is handed on, so that the next layer has `group_size`
-    times fewer inputs: Goodfellow et al., 2013). With `dense`, a layer is fed with the
-    inputs and all earlier layers side by side (Huang et al., 2017).
+    `activation` is one of relu, silu, max_channel (of `group_size` neighbours the
+    largest passes) and maxout (it alone is handed on, so that the next layer has
+    `group_size` times fewer inputs: Goodfellow et al., 2013). With `dense`, a layer is
+    fed with the inputs and all earlier layers side by side (Huang et al., 2017).
 
     Weights are drawn from `weight_generators`, dropout masks from `dropout_generators`,
     one of each a member. Masks are drawn in training mode only.
@@ -102,7 +102,7 @@ class BagMLP(nn.Module):
         if self.activation == "silu":
             x_MNH = F.silu(x_MNH)
         elif self.activation == "maxout":
-            x_MNH = x_MNH.unflatten(-1, (-1, self.group_size)).amax(-1)
+            x_MNH = in_groups(x_MNH, self.group_size).amax(-1)
         kept = None
         if self.training:
             kept = self.dropout.draw(x_MNH.shape[1], x_MNH.shape[2])
@@ -136,7 +136,7 @@ class _Gate(torch.autograd.Function):
         return y if scale == 1.0 else y.mul_(scale)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (gate,) = ctx.saved_tensors
         gradient = gradient * gate
         return gradient if ctx.scale == 1.0 else gradient.mul_(ctx.scale), None, None
