@@ -79,19 +79,23 @@ def draw(
     *,
     name: str,
     label: str,
+    stamp: str = "",
     width: int = WIDTH,
     height: int = HEIGHT,
 ) -> str:
     """An `<svg>` element for inline use in a page.
 
     `name` keeps its ids apart from those of the page's other plots; `label` is what a
-    screen reader says. Not for several threads: matplotlib's settings are global.
+    screen reader says; `stamp` stands small in the corner, so that a plot on a slide
+    still tells where it came from. Not for several threads: matplotlib's settings are
+    global.
     """
     buffer = io.StringIO()
     with mpl.rc_context(_STYLE):
         size = (width / _DPI, height / _DPI)
         figure = Figure(figsize=size, layout="constrained")
         plot(figure, section)
+        figure.text(3 / width, 4 / height, stamp, fontsize=9.5, color=QUIET)
         metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(buffer, format="svg", metadata=metadata)
     return _for_the_page(buffer.getvalue(), name, label)

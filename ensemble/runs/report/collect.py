@@ -52,7 +52,9 @@ def collect(
         "simulated": provenance.look(document, "data", "simulated"),
         "classes": _words(competition),
         "asked": provenance.asked(competition, recipe),
-        "data": provenance.data(document, competition, train),
+        "data": provenance.data(
+            document, competition, train, predictions.test_MTK.shape[1]
+        ),
         "score": _score(judged, rule, predictions),
         "cutoff": _cutoff(competition, rule),
         "distributions": _distributions(competition, judged),

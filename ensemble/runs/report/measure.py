@@ -121,7 +121,8 @@ def correlation_matrix(score_MN: np.ndarray, chunk: int = 16_384) -> np.ndarray:
         xy_MM += z @ z.T
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = x_MM / n_MM
-        variance = np.maximum(xx_MM / n_MM - mean**2, 0)
+        variance = xx_MM / n_MM - mean**2
+        variance[variance < 1e-12] = np.nan  # constant, up to rounding
         r_MM = (xy_MM / n_MM - mean * mean.T) / np.sqrt(variance * variance.T)
     return np.where(n_MM >= 3, r_MM, np.nan)
 

@@ -168,7 +168,7 @@ def plot_learning(figure: Figure, learning: Section) -> None:
         ("train", BACKGROUND, "training rows"),
         ("oof", SIGNAL, "out-of-fold rows"),
     ):
-        curves = [curve for curve in learning[key] if curve["loss"]]
+        curves = [c for c in learning[key] if c["loss"] and None not in c["loss"]]
         for curve in curves:
             axes.plot(*_thin(curve), color=colour, lw=0.7, alpha=0.3)
         if curves:
@@ -176,8 +176,11 @@ def plot_learning(figure: Figure, learning: Section) -> None:
             axes.plot(epoch, mean, color=colour, lw=2.2)
             dy, va = (-6, "top") if key == "train" else (6, "bottom")
             _note(axes, text, (epoch[-1], mean[-1]), colour, ha="right", va=va, dy=dy)
-            seen += [*mean[len(mean) // 20 :]]
-    if seen:
+            seen += mean[len(mean) // 20 :]
+    if not seen:
+        style = {"xycoords": "axes fraction", "ha": "center", "style": "italic"}
+        _note(axes, "not recorded", (0.5, 0.5), QUIET, **style)
+    else:
         span = max(seen) - min(seen)
         axes.set_ylim(min(seen) - 0.25 * span - 1e-3, max(seen) + 0.15 * span + 1e-3)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))

@@ -22,10 +22,11 @@ def asked(competition: Competition, recipe: Recipe) -> Section:
     }
 
 
-def data(document: Section, competition: Competition, train: Examples) -> Section:
+def data(
+    document: Section, competition: Competition, train: Examples, n_test: int
+) -> Section:
     """Where the rows came from and what they are."""
     target = train.target if train.target is not None else np.zeros(0, int)
-    n_test = look(document, "data", "n_test")
     return {
         "source": look(document, "data", "source") or look(document, "data", "folder"),
         "n_train": len(train),

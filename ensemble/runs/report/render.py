@@ -49,9 +49,14 @@ def render(collected: Section) -> str:
 
 
 def _plots(collected: Section) -> dict[str, Markup]:
+    stamp = _stamp(collected)
     svg = {
         name: draw(
-            getattr(plots, f"plot_{name}"), collected[name], name=name, label=text
+            getattr(plots, f"plot_{name}"),
+            collected[name],
+            name=name,
+            label=text,
+            stamp=stamp,
         )
         for name, text in LABELS.items()
     }
@@ -62,10 +67,19 @@ def _plots(collected: Section) -> dict[str, Markup]:
             collected["cutoff"],
             name=name,
             label=label,
+            stamp=stamp,
             width=width,
             height=height,
         )
     return {name: Markup(text) for name, text in svg.items()}
+
+
+def _stamp(collected: Section) -> str:
+    """Where a plot came from, short enough for its corner."""
+    name = collected["asked"]["competition"]["name"]
+    whole = f"{name} {collected['run'] or collected['asked']['recipe']['name']}"
+    short = whole if len(whole) <= 28 else whole[:27] + "…"
+    return f"SIMULATED {short}" if collected["simulated"] else short
 
 
 def _words(collected: Section) -> dict[str, Any]:
@@ -82,7 +96,7 @@ def _words(collected: Section) -> dict[str, Any]:
         "first_positive": n_negative_strata,
         "correlation_read": _correlation_read(collected["correlation"]),
         "recipe_text": _recipe_text(collected["asked"]["recipe"]),
-        "recipe_values": list(_flatten(collected["asked"]["recipe"])),
+        "recipe_values": sorted(_flatten(collected["asked"]["recipe"])),
         "packages": ", ".join(
             f"{name} {version}"
             for name, version in sorted(collected["repeat"]["packages"].items())
@@ -108,6 +122,7 @@ def _recipe_text(recipe: Section) -> str:
     bag, network, training = recipe["bag"], recipe["network"], recipe["training"]
     optimizer, rule = training["optimizer"], recipe["rule"]
     hidden = ", ".join(str(n) for n in network["hidden"])
+    kind = {"adamw": "AdamW"}.get(optimizer["kind"], optimizer["kind"].upper())
     alike = training["balance_classes"]
     balance = "both classes weighted alike" if alike else "weights as they are"
     cutoff = (
@@ -120,7 +135,7 @@ def _recipe_text(recipe: Section) -> str:
         f" {bag['n_splits'] * bag['n_repeats']} members. Each has hidden layers of"
         f" {hidden} units ({network['activation'].replace('_', '-')}), dropout"
         f" {network['dropout']:g}, and is trained for {training['epochs']} epochs in"
-        f" batches of {training['batch_size']} by {optimizer['kind'].upper()} at a rate"
+        f" batches of {training['batch_size']} by {kind} at a rate"
         f" of {optimizer['learning_rate']:g} on {training['loss'].replace('_', ' ')},"
         f" {balance}. The cutoff is {cutoff}."
     )
@@ -215,8 +230,10 @@ def _cell(text: Any) -> Markup:
     (Markup('&#39;=1+1'), Markup('&lt;b&gt;'))
     """
     text = str(text)
-    return escape(f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text)
+    return escape(f"'{text}" if text.startswith(_FORMULA_STARTS) else text)
 
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 _FILTERS: dict[str, Callable[..., str]] = {
     "known": _if_known(_cell),
