@@ -1,0 +1,105 @@
+"""A CSV file as text, strictly: what a grader could misread is a fault."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ensemble.data.archives import open_table
+from ensemble.data.faults import Faults, shown
+
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Columns of text, and the line of the file on which each row ends.
+
+    Rows of a wrong length are left out, and so are columns whose name stands twice.
+    """
+
+    header: list[str]
+    columns: dict[str, list[str]]
+    lines: list[int]
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a CSV file, also of a .gz or .zip."""
+    with open_table(path) as stream:
+        return stream.read()
+
+
+def read_sheet(data: bytes, faults: Faults) -> Sheet:
+    """What can be read of a CSV file; all that is wrong with its form is noted."""
+    rows = _rows(_decode(data, faults), faults)
+    header = next(rows, (0, []))[1]
+    kept = list(_whole(rows, len(header), faults))
+    columns = list(zip(*(cells for _, cells in kept), strict=True)) or [()] * len(
+        header
+    )
+    single = {name: list(columns[header.index(name)]) for name in set(header)}
+    for name in dict.fromkeys(n for n in header if header.count(n) > 1):
+        faults.add("columns that stand twice", shown(name))
+        single.pop(name)
+    return Sheet(header, single, [line for line, _ in kept])
+
+
+def check_columns(
+    sheet: Sheet, due: Sequence[str], faults: Faults, optional: str = ""
+) -> None:
+    """Note the columns that are missing or unknown."""
+    absent = [name for name in due if name not in sheet.header]
+    unknown = [name for name in sheet.header if name not in {*due, optional}]
+    for kind, names in (("missing columns", absent), ("unknown columns", unknown)):
+        if names:
+            faults.add(kind, *map(shown, names))
+
+
+def check_order(sheet: Sheet, due: Sequence[str], faults: Faults) -> None:
+    """Note if all columns are there, but not in this order."""
+    if sheet.header != list(due) and sorted(sheet.header) == sorted(due):
+        faults.add(f"columns in another order than {','.join(due)}")
+
+
+def _decode(data: bytes, faults: Faults) -> str:
+    if data.startswith(BOM):
+        faults.add("a byte order mark at the start (save it as UTF-8 without BOM)")
+        data = data.removeprefix(BOM)
+    if not data:
+        faults.add("nothing in it")
+    if b"\0" in data:
+        faults.add("NUL bytes", f"line {data[: data.index(0)].count(10) + 1}")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        faults.add("text that is not UTF-8 (save it as UTF-8)", f"line {line}")
+        return data.decode("latin-1")
+
+
+def _rows(text: str, faults: Faults) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            faults.add("broken quoting", f"line {reader.line_num}: {error}")
+            continue
+        if cells:
+            yield reader.line_num, cells
+        else:
+            faults.add("blank lines", f"line {reader.line_num}")
+
+
+def _whole(
+    rows: Iterator[tuple[int, list[str]]], n_cells: int, faults: Faults
+) -> Iterator[tuple[int, list[str]]]:
+    for line, cells in rows:
+        if len(cells) == n_cells:
+            yield line, cells
+        else:
+            kind = f"rows longer or shorter than the header's {n_cells} cells"
+            faults.add(kind, f"line {line} has {len(cells)}")
