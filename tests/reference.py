@@ -1,6 +1,7 @@
 """Slow and obvious twins of what the package does fast."""
 
 import itertools
+import math
 
 import numpy as np
 
@@ -28,3 +29,57 @@ def slow_auc(score, is_positive, weight):
             right += weight[i] * weight[j] * (score[i] > score[j])
             right += weight[i] * weight[j] * (score[i] == score[j]) / 2
     return right / pairs if pairs > 0 else np.nan
+
+
+# --- competitions/higgs/kinematics.py: one event at a time, in plain numbers ---------
+
+
+def derive_one_event(row: dict[str, float]) -> dict[str, float]:
+    """The DER_* columns of one event, from its PRI_* columns; nan where undefined."""
+    names = {"t": "tau", "l": "lep", "1": "jet_leading", "2": "jet_subleading"}
+    pt, eta, phi = (
+        {key: row[f"PRI_{name}_{part}"] for key, name in names.items()}
+        for part in ("pt", "eta", "phi")
+    )
+    met, met_phi = row["PRI_met"], row["PRI_met_phi"]
+    n_jets = sum(not math.isnan(pt[jet]) for jet in "12")
+
+    def pair_mass(a: str, b: str) -> float:
+        opening = math.cosh(eta[a] - eta[b]) - math.cos(phi[a] - phi[b])
+        return math.sqrt(2 * pt[a] * pt[b] * opening)
+
+    def length(keys: str) -> float:
+        x = met * math.cos(met_phi) + sum(pt[k] * math.cos(phi[k]) for k in keys)
+        y = met * math.sin(met_phi) + sum(pt[k] * math.sin(phi[k]) for k in keys)
+        return math.sqrt(x * x + y * y)
+
+    angle = abs(phi["t"] - phi["l"])
+    angle = min(angle, 2 * math.pi - angle)
+    sign = -1 if math.sin(phi["t"] - phi["l"]) < 0 else 1
+    a = sign * math.sin(met_phi - phi["l"])
+    b = sign * math.sin(phi["t"] - met_phi)
+    derived = {
+        "DER_mass_transverse_met_lep": math.sqrt(
+            2 * pt["l"] * met * (1 - math.cos(phi["l"] - met_phi))
+        ),
+        "DER_mass_vis": pair_mass("t", "l"),
+        "DER_pt_h": length("tl"),
+        "DER_deltaeta_jet_jet": math.nan,
+        "DER_mass_jet_jet": math.nan,
+        "DER_prodeta_jet_jet": math.nan,
+        "DER_deltar_tau_lep": math.sqrt((eta["t"] - eta["l"]) ** 2 + angle**2),
+        "DER_pt_tot": length("tl12"[: 2 + n_jets]),
+        "DER_sum_pt": pt["t"] + pt["l"] + row["PRI_jet_all_pt"],
+        "DER_pt_ratio_lep_tau": pt["l"] / pt["t"],
+        "DER_met_phi_centrality": (a + b) / math.sqrt(a * a + b * b),
+        "DER_lep_eta_centrality": math.nan,
+    }
+    if n_jets == 2:
+        gap, middle = eta["1"] - eta["2"], (eta["1"] + eta["2"]) / 2
+        derived["DER_deltaeta_jet_jet"] = abs(gap)
+        derived["DER_mass_jet_jet"] = pair_mass("1", "2")
+        derived["DER_prodeta_jet_jet"] = eta["1"] * eta["2"]
+        derived["DER_lep_eta_centrality"] = math.exp(
+            -4 / gap**2 * (eta["l"] - middle) ** 2
+        )
+    return derived
