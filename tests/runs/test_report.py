@@ -192,6 +192,16 @@ def test_what_was_chosen_on_the_rows_stands_beside_its_honest_value():
     assert f"{rule.optimism:.3f}" in text
 
 
+def test_a_cutoff_that_was_given_is_not_called_chosen():
+    given = dataclasses.replace(
+        fitted(), fitted=False, plateau=(0.15, 0.15), fraction=0.15
+    )
+    text = visible_text(render(collected(rule=given)))
+    assert "the cutoff was given" in text
+    assert "shaded plateau" not in text
+    assert "optimistic" not in text
+
+
 def test_repeats_are_scored_one_by_one():
     repeats = collected()["score"]["by_repeat"]
     train = examples()

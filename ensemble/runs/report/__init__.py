@@ -1,0 +1,1 @@
+"""A finished run as a page to look at: collect a dict, then render it."""

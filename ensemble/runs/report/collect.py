@@ -17,12 +17,12 @@ import numpy as np
 from ensemble.data.examples import Examples
 from ensemble.recipe import Recipe
 from ensemble.runs.predictions import Predictions
-from ensemble.runs.report import measure, provenance
+from ensemble.runs.report import measure, members, origin
 from ensemble.runs.report.judged import Judged
 from ensemble.runs.report.measure import Section, finite, plain
 from ensemble.spec import Competition
 from ensemble.validation.folds import weight_strata
-from ensemble.validation.rules import FittedRule
+from ensemble.validation.rules import BAND, INTERVAL, FittedRule
 
 FORMAT = 1
 N_CURVE_POINTS = 400
@@ -49,10 +49,10 @@ def collect(
     collected = {
         "format": FORMAT,
         "run": document.get("name"),
-        "simulated": provenance.look(document, "data", "simulated"),
+        "simulated": origin.look(document, "data", "simulated"),
         "classes": _words(competition),
-        "asked": provenance.asked(competition, recipe),
-        "data": provenance.data(
+        "asked": origin.asked(competition, recipe),
+        "data": origin.data(
             document, competition, train, predictions.test_MTK.shape[1]
         ),
         "score": _score(judged, rule, predictions),
@@ -60,14 +60,16 @@ def collect(
         "distributions": _distributions(competition, judged),
         "roc": _roc(competition, judged),
         "calibration": _calibration(competition, recipe, judged),
-        "growth": _growth(judged, predictions, alone),
-        "members": _members(predictions, alone, records),
-        "learning": _learning(recipe, records),
-        "correlation": _correlation(predictions),
+        "growth": members.growth(
+            judged, predictions, alone, _title(competition.metric)
+        ),
+        "members": members.table(predictions, alone, records),
+        "learning": members.learning(recipe, records),
+        "correlation": members.correlation(predictions),
         "strata": _strata(competition, judged),
-        "files": provenance.files(document),
-        "resources": provenance.resources(document, records),
-        "repeat": provenance.repeat(document, recipe),
+        "files": origin.files(document),
+        "resources": origin.resources(document, records),
+        "repeat": origin.repeat(document, recipe),
     }
     cleaned: Section = _clean(collected)
     return cleaned
@@ -95,8 +97,11 @@ def _score(judged: Judged, rule: FittedRule, predictions: Predictions) -> Sectio
         "fraction": rule.fraction,
         "in_sample": rule.value,
         "honest": rule.honest,
+        "honest_spread": rule.honest_spread,
         "optimism": rule.optimism,
         "interval": list(rule.interval),
+        "error": rule.error,
+        "interval_coverage": INTERVAL[1] - INTERVAL[0],
         "n_repeats": len(repeats),
         "by_repeat": by_repeat,
         "repeats": {
@@ -109,19 +114,21 @@ def _score(judged: Judged, rule: FittedRule, predictions: Predictions) -> Sectio
 
 
 def _cutoff(competition: Competition, rule: FittedRule) -> Section:
-    """The rule's curve, thinned: dense where the fractions are small."""
-    n = len(rule.fractions)
+    """The rule's curve, thinned, and what was chosen on it."""
+    curve, n = rule.curve, len(rule.curve.fraction)
     kept = np.unique(np.linspace(0, n - 1, min(n, N_CURVE_POINTS)).round().astype(int))
     return {
         "metric": _name(competition.metric),
         "axis": _title(competition.metric),
         "positive": _words(competition)[-1],
-        "fractions": plain(rule.fractions[kept]),
-        "values": plain(rule.curve[kept]),
-        "smoothed": plain(rule.smoothed[kept]),
-        "low": plain(rule.low[kept]),
-        "high": plain(rule.high[kept]),
+        "fractions": plain(curve.fraction[kept]),
+        "values": plain(curve.ams[kept]),
+        "smoothed": plain(curve.smoothed[kept]),
+        "low": plain(curve.lower[kept]),
+        "high": plain(curve.upper[kept]),
+        "band_coverage": BAND[1] - BAND[0],
         "plateau": list(rule.plateau),
+        "fitted": rule.fitted,
         "fraction": rule.fraction,
         "value": rule.value,
         "honest": rule.honest,
@@ -173,75 +180,6 @@ def _calibration(competition: Competition, recipe: Recipe, judged: Judged) -> Se
     }
 
 
-def _growth(
-    judged: Judged, predictions: Predictions, alone: Sequence[Section]
-) -> Section:
-    """Scores of the first n members together, and of each alone."""
-    counts = _counts(len(alone))
-    bag = [judged.scores(predictions.mean_oof(n)[:, -1]) for n in counts]
-    names = {"auc": "AUC", "metric": _title(judged.metric)}
-    return {
-        "n_members": counts,
-        "panels": [
-            {
-                "name": name,
-                "bag": [scores[key] for scores in bag],
-                "alone": [scores[key] for scores in alone],
-            }
-            for key, name in names.items()
-        ],
-    }
-
-
-def _members(
-    predictions: Predictions,
-    alone: Sequence[Section],
-    records: Sequence[dict[str, Any]],
-) -> list[Section]:
-    """One line a member, failed ones too."""
-    known: dict[int, Section] = {}
-    for member, scores in zip(predictions.members, alone, strict=True):
-        plan = {"repeat": member.repeat, "fold": member.fold, "seed": member.seed}
-        known[member.index] = plan | scores
-    for record in records:
-        told = {key: record.get(key) for key in _TOLD}
-        told["train_loss"] = _last(record.get("train_loss"))
-        index = record["index"]
-        known[index] = _NOTHING | told | known.get(index, {})
-    return [{"index": i} | _NOTHING | one for i, one in sorted(known.items())]
-
-
-def _learning(recipe: Recipe, records: list[dict[str, Any]]) -> Section:
-    train, oof = [], []
-    for record in records:
-        losses, curve = record.get("train_loss") or [], record.get("curve") or {}
-        epochs = list(range(1, len(losses) + 1))
-        train.append({"index": record["index"], "epoch": epochs, "loss": plain(losses)})
-        oof.append(
-            {
-                "index": record["index"],
-                "epoch": list(curve.get("epoch") or []),
-                "loss": plain(curve.get("oof_loss") or []),
-            }
-        )
-    name = recipe.training.loss.replace("_", " ")
-    return {"loss": f"{name} loss", "train": train, "oof": oof}
-
-
-def _correlation(predictions: Predictions) -> Section:
-    r_MM = measure.correlation_matrix(predictions.oof_MNK[:, :, -1])
-    pairs = r_MM[np.tril_indices(len(r_MM), -1)]
-    pairs = pairs[np.isfinite(pairs)]
-    return {
-        "matrix": [plain(row) for row in r_MM],
-        "n_pairs": len(pairs),
-        "mean": float(pairs.mean()) if len(pairs) else None,
-        "least": float(pairs.min()) if len(pairs) else None,
-        "greatest": float(pairs.max()) if len(pairs) else None,
-        "scale": _whole_percents(pairs),
-    }
-
-
 def _strata(competition: Competition, judged: Judged) -> list[Section]:
     rows = judged.known
     weight, target = judged.weight[rows], judged.target[rows]
@@ -262,7 +200,9 @@ def _mean_of(predictions: Predictions, chosen: Sequence[bool]) -> np.ndarray:
     known = np.isfinite(oof_MN)
     total = np.where(known, oof_MN, 0).sum(axis=0, dtype=float)
     count = known.sum(axis=0)
-    return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    mean = np.full(len(total), np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean
 
 
 def _mean_and_error(values: Sequence[float | None]) -> Section:
@@ -287,35 +227,8 @@ def _coverage(predictions: Predictions) -> Section:
     }
 
 
-def _whole_percents(values: np.ndarray) -> list[float]:
-    """Rounded bounds of the values, never equal.
-
-    >>> _whole_percents(np.array([0.976, 0.985]))
-    [0.97, 0.99]
-    """
-    low = math.floor(100 * values.min(initial=1.0)) / 100
-    return [low, max(math.ceil(100 * values.max(initial=-1.0)) / 100, low + 0.01)]
-
-
 def _words(competition: Competition) -> list[str]:
     return [WORDS.get(name, name) for name in competition.classes]
-
-
-def _counts(n_members: int, n_points: int = 20) -> list[int]:
-    """1, 2, 3 ... and then ever larger steps.
-
-    >>> _counts(8), len(_counts(70)), _counts(70)[-1]
-    ([1, 2, 3, 4, 5, 6, 7, 8], 17, 70)
-    """
-    return sorted({round(n) for n in np.geomspace(1, n_members, n_points)})
-
-
-_TOLD = ("repeat", "fold", "seed", "n_train", "n_oof", "seconds", "failed")
-_NOTHING = dict.fromkeys([*_TOLD, "train_loss", "metric", "auc", "log_loss"])
-
-
-def _last(values: Sequence[float] | None) -> float | None:
-    return finite(values[-1]) if values else None
 
 
 def _name(metric: str) -> str:

@@ -57,7 +57,8 @@ class Judged:
 
     @property
     def known(self) -> np.ndarray:
-        return np.isfinite(self.score)
+        known: np.ndarray = np.isfinite(self.score)
+        return known
 
     @property
     def selected(self) -> np.ndarray:

@@ -11,19 +11,34 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from ensemble.runs.report import plots
+from ensemble.runs.report import member_plots, plots
 from ensemble.runs.report.canvas import draw
 from ensemble.runs.report.measure import Section
 
 FOLDER = Path(__file__).parent
 NOT_RECORDED = Markup('<span class="none">not recorded</span>')
-LABELS = {
-    "distributions": "Distributions of the score for both classes",
-    "roc": "Background rejection against signal efficiency",
-    "calibration": "Observed against predicted share of signal",
-    "growth": "Scores of the bag against its number of members",
-    "learning": "Training and out-of-fold loss by epoch",
-    "correlation": "Correlation between the predictions of members",
+PLOTS = {
+    "distributions": (
+        plots.plot_distributions,
+        "Distributions of the score for both classes",
+    ),
+    "roc": (plots.plot_roc, "Background rejection against signal efficiency"),
+    "calibration": (
+        plots.plot_calibration,
+        "Observed against predicted share of signal",
+    ),
+    "growth": (
+        member_plots.plot_growth,
+        "Scores of the bag against its number of members",
+    ),
+    "learning": (
+        member_plots.plot_learning,
+        "Training and out-of-fold loss by epoch",
+    ),
+    "correlation": (
+        member_plots.plot_correlation,
+        "Correlation between the predictions of members",
+    ),
 }
 
 
@@ -51,14 +66,8 @@ def render(collected: Section) -> str:
 def _plots(collected: Section) -> dict[str, Markup]:
     stamp = _stamp(collected)
     svg = {
-        name: draw(
-            getattr(plots, f"plot_{name}"),
-            collected[name],
-            name=name,
-            label=text,
-            stamp=stamp,
-        )
-        for name, text in LABELS.items()
+        name: draw(plot, collected[name], name=name, label=label, stamp=stamp)
+        for name, (plot, label) in PLOTS.items()
     }
     label = f"{collected['cutoff']['metric']} against the share of rows selected"
     for name, width, height in (("cutoff", 1060, 390), ("cutoff_narrow", 480, 380)):
@@ -100,6 +109,7 @@ def _words(collected: Section) -> dict[str, Any]:
         "packages": ", ".join(
             f"{name} {version}"
             for name, version in sorted(collected["repeat"]["packages"].items())
+            if version is not None
         )
         or None,
     }
