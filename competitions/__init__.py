@@ -1,0 +1,1 @@
+"""Competitions, a folder each."""

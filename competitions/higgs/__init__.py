@@ -1,0 +1,1 @@
+"""The Higgs boson machine learning challenge of 2014."""
