@@ -1,7 +1,10 @@
 """Slow and obvious twins of what the package does fast."""
 
+import csv
+import gzip
 import itertools
 import math
+import re
 
 import numpy as np
 
@@ -83,3 +86,40 @@ def derive_one_event(row: dict[str, float]) -> dict[str, float]:
             -4 / gap**2 * (eta["l"] - middle) ** 2
         )
     return derived
+
+
+# --- ensemble.data.tables -------------------------------------------------------------
+
+
+def read_table_row_by_row(path, numeric, text, missing):
+    """The columns of a CSV file that has no faults; ValueError where it has some."""
+    number = re.compile(r"[ \t\v\f]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+    opened = gzip.open if path.suffix == ".gz" else open
+    columns = {name: [] for name in [*text, *numeric]}
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+        for row in csv.DictReader(file):
+            for name in text:
+                columns[name].append(row[name])
+            for name in numeric:
+                cell = row[name]
+                value = math.nan if cell == "" else float(cell)
+                strange = "_" in cell or not number.match(cell or "0")
+                if strange or math.isinf(value):
+                    raise ValueError(cell)
+                columns[name].append(math.nan if value in missing else value)
+    kinds = dict.fromkeys(text, object) | dict.fromkeys(numeric, float)
+    return {name: np.array(cells, kinds[name]) for name, cells in columns.items()}
+
+
+# --- validation: scores ------------------------------------------------------------
+
+
+def slow_score_of_mean(oof_MN, target, weight, function):
+    """The score of each row's mean over the members that predicted it."""
+    kept, means = [], []
+    for row in range(oof_MN.shape[1]):
+        known = [value for value in oof_MN[:, row].tolist() if value == value]
+        if known:
+            kept.append(row)
+            means.append(sum(known) / len(known))
+    return function(np.array(means), target[kept], weight[kept])
