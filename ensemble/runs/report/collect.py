@@ -9,7 +9,6 @@ Shape letters: M members, N train rows, K outputs (1 for a binary task).
 
 import json
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,10 @@ from ensemble.runs.report import measure, members, origin
 from ensemble.runs.report.judged import Judged
 from ensemble.runs.report.measure import Section, finite, plain
 from ensemble.spec import Competition
+from ensemble.validation.bootstrap import BAND, INTERVAL
 from ensemble.validation.folds import weight_strata
-from ensemble.validation.rules import BAND, INTERVAL, FittedRule
+from ensemble.validation.rules import FittedRule
+from ensemble.validation.scores import score_repeats
 
 FORMAT = 1
 N_CURVE_POINTS = 400
@@ -45,7 +46,7 @@ def collect(
     members reported of their training.
     """
     judged = Judged.of(competition, train, predictions, rule)
-    alone = [judged.scores(oof_NK[:, -1]) for oof_NK in predictions.oof_MNK]
+    alone = [judged.scores(oof_N) for oof_N in judged.oof_MN]
     collected = {
         "format": FORMAT,
         "run": document.get("name"),
@@ -60,9 +61,7 @@ def collect(
         "distributions": _distributions(competition, judged),
         "roc": _roc(competition, judged),
         "calibration": _calibration(competition, recipe, judged),
-        "growth": members.growth(
-            judged, predictions, alone, _title(competition.metric)
-        ),
+        "growth": members.growth(judged, alone, _title(competition.metric)),
         "members": members.table(predictions, alone, records),
         "learning": members.learning(recipe, records),
         "correlation": members.correlation(predictions),
@@ -84,16 +83,8 @@ def to_json(collected: Section) -> str:
 
 
 def _score(judged: Judged, rule: FittedRule, predictions: Predictions) -> Section:
-    repeats = sorted({member.repeat for member in predictions.members})
-    by_repeat = [
-        judged.scores(
-            _mean_of(predictions, [m.repeat == r for m in predictions.members])
-        )
-        for r in repeats
-    ]
     return {
-        "metric": judged.metric,
-        "bag": judged.scores(),
+        "bag": judged.scores(judged.score),
         "fraction": rule.fraction,
         "in_sample": rule.value,
         "honest": rule.honest,
@@ -102,14 +93,26 @@ def _score(judged: Judged, rule: FittedRule, predictions: Predictions) -> Sectio
         "interval": list(rule.interval),
         "error": rule.error,
         "interval_coverage": INTERVAL[1] - INTERVAL[0],
-        "n_repeats": len(repeats),
-        "by_repeat": by_repeat,
         "repeats": {
-            key: _mean_and_error([scores[key] for scores in by_repeat])
-            for key in ("metric", "auc", "log_loss")
+            name: _repeats(judged, name, predictions) for name in judged.measures
         },
         "rows_predicted": int(judged.known.sum()),
         "coverage": _coverage(predictions),
+    }
+
+
+def _repeats(judged: Judged, measure: str, predictions: Predictions) -> Section:
+    """A score of each repeat alone, their mean and its standard error."""
+    function, totals = judged.measures[measure]
+    repeats = [member.repeat for member in predictions.members]
+    scored = score_repeats(
+        judged.oof_MN, repeats, judged.target, judged.weight, function, totals
+    )
+    return {
+        "values": plain(scored.values),
+        "mean": finite(scored.mean),
+        "error": finite(scored.standard_error),
+        "n": sum(math.isfinite(value) for value in scored.values),
     }
 
 
@@ -158,7 +161,7 @@ def _roc(competition: Competition, judged: Judged) -> Section:
     selected = judged.selected[rows]
     return measure.roc_points(judged.score[rows], positive, events) | {
         "classes": _words(competition),
-        "auc": judged.scores()["auc"],
+        "auc": judged.scores(judged.score)["auc"],
         "chosen": [
             float(events[selected & part].sum() / events[part].sum())
             for part in (positive, ~positive)
@@ -189,32 +192,6 @@ def _strata(competition: Competition, judged: Judged) -> list[Section]:
     return measure.strata_table(
         stratum, target, judged.events(rows), judged.selected[rows], competition.classes
     )
-
-
-def _mean_of(predictions: Predictions, chosen: Sequence[bool]) -> np.ndarray:
-    """Mean prediction of some members, NaN where none of them predicted.
-
-    Shape: ``(N,)``
-    """
-    oof_MN = predictions.oof_MNK[np.asarray(chosen), :, -1]
-    known = np.isfinite(oof_MN)
-    total = np.where(known, oof_MN, 0).sum(axis=0, dtype=float)
-    count = known.sum(axis=0)
-    mean = np.full(len(total), np.nan)
-    np.divide(total, count, out=mean, where=count > 0)
-    return mean
-
-
-def _mean_and_error(values: Sequence[float | None]) -> Section:
-    """Mean and its standard error; the error needs two values.
-
-    >>> _mean_and_error([1.0, 3.0, None])
-    {'mean': 2.0, 'error': 1.0, 'n': 2}
-    """
-    known = [value for value in values if value is not None]
-    n = len(known)
-    error = float(np.std(known, ddof=1)) / math.sqrt(n) if n > 1 else None
-    return {"mean": float(np.mean(known)) if n else None, "error": error, "n": n}
 
 
 def _coverage(predictions: Predictions) -> Section:

@@ -1,8 +1,9 @@
 """Predictions beside the truth: the one place where a report scores anything.
 
-Shape letters: M members, N train rows, n rows that somebody predicted.
+Shape letters: M members, N train rows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,21 +19,29 @@ from ensemble.validation.metrics import (
     rescale_classes,
 )
 from ensemble.validation.rules import FittedRule, select_top
+from ensemble.validation.scores import ScoreFunction, score_rows
+
+EQUAL = (0.5, 0.5)  # totals of two classes that count alike, as in training
 
 
 @dataclass(frozen=True)
 class Judged:
     """The train rows with what the bag makes of them.
 
-    Shape: all arrays ``(N,)``; `score` is NaN where no member predicted the row.
+    `weight` are expected events, ones where the competition has none, and `totals`
+    their sums by class in the whole. `measures` are the scores by name: a function and
+    the totals that it is taken with.
+
+    Shape: `score` is `(N,)`, NaN where no member predicted; `oof_MN` is of each member.
     """
 
+    oof_MN: np.ndarray
     score: np.ndarray
     target: np.ndarray
-    weight: np.ndarray  # expected events; ones where the competition has no weights
-    totals: tuple[float, ...]  # weight of each class in the whole
-    fraction: float  # share of rows that the rule selects
-    metric: str
+    weight: np.ndarray
+    totals: tuple[float, ...]
+    fraction: float
+    measures: dict[str, tuple[ScoreFunction, Sequence[float]]]
 
     @classmethod
     def of(
@@ -46,13 +55,19 @@ class Judged:
             raise ValueError("a report takes train rows with their target, got none")
         weight = np.ones(len(train)) if train.weight is None else train.weight
         sums = np.bincount(train.target, weight, minlength=len(competition.classes))
+        totals = competition.class_totals or tuple(sums.tolist())
         return cls(
+            oof_MN=predictions.oof_MNK[:, :, -1],
             score=predictions.mean_oof()[:, -1],
             target=train.target,
             weight=weight,
-            totals=competition.class_totals or tuple(sums.tolist()),
+            totals=totals,
             fraction=rule.fraction,
-            metric=competition.metric,
+            measures={
+                "metric": (_metric_at(competition.metric, rule.fraction), totals),
+                "auc": (auc, totals),
+                "log_loss": (log_loss, EQUAL),
+            },
         )
 
     @property
@@ -63,8 +78,8 @@ class Judged:
     @property
     def selected(self) -> np.ndarray:
         """What the rule calls positive; False where nobody predicted."""
-        selected = np.zeros(len(self.score), bool)
-        selected[self.known] = select_top(self.score[self.known], self.fraction)
+        selected, known = np.zeros(len(self.score), bool), self.known
+        selected[known] = select_top(self.score[known], self.fraction)
         return selected
 
     def events(self, rows: np.ndarray) -> np.ndarray:
@@ -72,25 +87,24 @@ class Judged:
         return rescale_classes(self.weight[rows], self.target[rows], self.totals)
 
     def balanced(self, rows: np.ndarray) -> np.ndarray:
-        """The same with equal totals: both classes count alike, as in training."""
-        return rescale_classes(self.weight[rows], self.target[rows], (0.5, 0.5))
+        """The same with equal totals: both classes count alike."""
+        return rescale_classes(self.weight[rows], self.target[rows], EQUAL)
 
-    def scores(self, score: np.ndarray | None = None) -> Section:
-        """Metric at the rule's fraction, AUC and balanced log loss of a score.
-
-        Rows where the score is NaN are left out; the classes of the others are scaled
-        up to the whole. The metric is None where one class is missing.
-        """
-        score = self.score if score is None else score
-        rows = np.isfinite(score)
-        truth = self.target[rows] == 1
-        if truth.all() or not truth.any():
-            return {"metric": None, "auc": None, "log_loss": None}
-        p, events = score[rows].astype(float), self.events(rows)
-        metric = METRICS[self.metric]
-        answer = select_top(p, self.fraction) if metric.needs == "selection" else p
+    def scores(self, score: np.ndarray) -> Section:
+        """All measures of a score, on the rows where it is not NaN."""
         return {
-            "metric": finite(metric.function(answer, truth, events)),
-            "auc": finite(auc(p, truth, events)),
-            "log_loss": finite(log_loss(p, truth, self.balanced(rows))),
+            name: finite(score_rows(score, self.target, self.weight, function, totals))
+            for name, (function, totals) in self.measures.items()
         }
+
+
+def _metric_at(name: str, fraction: float) -> ScoreFunction:
+    """The competition's metric; one of a selection is that of the top `fraction`."""
+    metric = METRICS[name]
+    if metric.needs == "probability":
+        return metric.function
+
+    def of_the_top(p: np.ndarray, label: np.ndarray, weight: np.ndarray) -> float:
+        return metric.function(select_top(p, fraction), label == 1, weight)
+
+    return of_the_top

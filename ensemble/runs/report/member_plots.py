@@ -19,21 +19,24 @@ N_SHADES = 10
 
 
 def plot_growth(figure: Figure, growth: Section) -> None:
-    """Scores of the mean over the first members; dots: each member alone."""
+    """Scores of the mean over n members; dots: each member alone."""
     panels, n_members = growth["panels"], np.asarray(growth["n_members"])
+    band: Style = {"alpha": 0.18, "lw": 0}
     column = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axes, panel in zip(column, panels, strict=True):
         alone, bag = floats(panel["alone"]), floats(panel["bag"])
         members = 1 + np.arange(len(alone))
         axes.plot(members, alone, "o", ms=4.5, mew=0, color=QUIET, alpha=0.75)
-        axes.plot(n_members, bag, "o-", ms=3.5, color=SIGNAL)
+        spread = floats(panel["spread"])
+        axes.fill_between(n_members, bag - spread, bag + spread, color=SIGNAL, **band)
+        axes.plot(n_members, bag, "o-", ms=3.5 if len(alone) < 25 else 0, color=SIGNAL)
         axes.margins(x=0.03, y=0.22)
         axes.yaxis.set_major_locator(MaxNLocator(4))
         name_axes(axes, "", panel["name"])
     column[0].xaxis.set_major_locator(MaxNLocator(8, integer=True))
     column[-1].set_xlabel("number of members", loc="right")
     style: Style = {"xycoords": "axes fraction", "va": "bottom"}
-    note(column[0], "mean of the first n", (1, 1), SIGNAL, ha="right", dy=4, **style)
+    note(column[0], "mean of n members", (1, 1), SIGNAL, ha="right", dy=4, **style)
     note(column[0], "● each alone", (0.66, 1), QUIET, ha="right", dx=-2, dy=4, **style)
 
 

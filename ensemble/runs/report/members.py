@@ -14,29 +14,39 @@ from ensemble.runs.predictions import Predictions
 from ensemble.runs.report import measure
 from ensemble.runs.report.judged import Judged
 from ensemble.runs.report.measure import Section, finite, plain
+from ensemble.validation.scores import score_by_members
+
+N_ORDERS = 5  # of the members, that their number is counted in
+MOST_SCORED = 15_000_000  # predictions for each order: seconds, not minutes
 
 _TOLD = ("repeat", "fold", "seed", "n_train", "n_oof", "seconds", "failed")
 _NOTHING = dict.fromkeys([*_TOLD, "train_loss", "metric", "auc", "log_loss"])
 
 
-def growth(
-    judged: Judged, predictions: Predictions, alone: Sequence[Section], metric: str
-) -> Section:
-    """Scores of the first n members together, and of each alone."""
-    counts = _counts(len(alone))
-    bag = [judged.scores(predictions.mean_oof(n)[:, -1]) for n in counts]
-    names = {"auc": "AUC", "metric": metric}
-    return {
-        "n_members": counts,
-        "panels": [
+def growth(judged: Judged, alone: Sequence[Section], metric: str) -> Section:
+    """Scores of n members together, over random orders of them, and of each alone."""
+    M, N = judged.oof_MN.shape
+    n_orders = min(N_ORDERS, max(1, MOST_SCORED // (M * N)))
+    panels = []
+    for key, name in (("auc", "AUC"), ("metric", metric)):
+        function, totals = judged.measures[key]
+        curve = score_by_members(
+            judged.oof_MN,
+            judged.target,
+            judged.weight,
+            function,
+            totals,
+            n_orders=n_orders,
+        )
+        panels.append(
             {
                 "name": name,
-                "bag": [scores[key] for scores in bag],
+                "bag": plain(curve.mean),
+                "spread": plain(curve.spread),
                 "alone": [scores[key] for scores in alone],
             }
-            for key, name in names.items()
-        ],
-    }
+        )
+    return {"n_members": list(range(1, M + 1)), "n_orders": n_orders, "panels": panels}
 
 
 def table(
@@ -86,15 +96,6 @@ def correlation(predictions: Predictions) -> Section:
         "greatest": float(pairs.max()) if len(pairs) else None,
         "scale": _round_bounds(pairs),
     }
-
-
-def _counts(n_members: int, n_points: int = 20) -> list[int]:
-    """1, 2, 3 ... and then ever larger steps.
-
-    >>> _counts(8), len(_counts(70)), _counts(70)[-1]
-    ([1, 2, 3, 4, 5, 6, 7, 8], 17, 70)
-    """
-    return sorted({round(n) for n in np.geomspace(1, n_members, n_points)})
 
 
 def _round_bounds(values: np.ndarray) -> list[float]:

@@ -206,7 +206,18 @@ def _spread(mean_and_error: Section, digits: int) -> str:
     mean, error = mean_and_error["mean"], mean_and_error["error"]
     if mean is None:
         return NOT_RECORDED
-    return f"{mean:.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")
+    return f"{mean:.{digits}f} {_error(error, digits)}".rstrip()
+
+
+def _error(error: float | None, digits: int) -> str:
+    """
+    >>> _error(0.0123, 2), _error(0.0012, 2), _error(None, 2)
+    ('± 0.01', '± < 0.01', '')
+    """
+    if error is None:
+        return ""
+    small = 0 < error < 0.5 * 10**-digits
+    return f"± < {10**-digits:.{digits}f}" if small else f"± {error:.{digits}f}"
 
 
 def _duration(seconds: float) -> str:
@@ -249,7 +260,7 @@ _FILTERS: dict[str, Callable[..., str]] = {
     "known": _if_known(_cell),
     "cell": _cell,
     "number": _if_known(lambda value, digits: f"{value:.{digits}f}"),
-    "error": lambda value, digits: "" if value is None else f"± {value:.{digits}f}",
+    "error": _error,
     "spread": _spread,
     "percent": _if_known(lambda value, digits: f"{100 * value:.{digits}f} %"),
     "grouped": _if_known(_grouped),
