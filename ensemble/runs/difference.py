@@ -46,7 +46,7 @@ def _differences(there: Document, here: Document) -> Iterator[tuple[str, Any, An
 
 
 def _walk(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
-    if path in _IGNORED or (type(old) is type(new) and old == new):
+    if path in _IGNORED:
         return
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
@@ -55,13 +55,8 @@ def _walk(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for i, (one, other) in enumerate(zip(old, new, strict=True)):
             yield from _walk(f"{path}[{i}]", one, other)
-    elif not _same_number(old, new):
+    elif old != new or isinstance(old, bool) != isinstance(new, bool):  # 1 == True
         yield path, old, new
-
-
-def _same_number(old: Any, new: Any) -> bool:
-    numbers = (int, float)
-    return type(old) in numbers and type(new) in numbers and bool(old == new)
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from ensemble.errors import DamagedError, UserError
-from ensemble.runs.files import read_regular
+from ensemble.runs.files import read_regular, sha256
 from ensemble.spec import Frozen
 
 FORMAT = 1  # of the run folder; a higher one is refused, lower ones are read
@@ -53,7 +53,12 @@ def encode_document(document: Mapping[str, Any]) -> bytes:
     text = json.dumps(
         plain(document), sort_keys=True, allow_nan=False, ensure_ascii=False, indent=1
     )
-    return f"{text}\n".encode()
+    return f"{text}\n".encode(errors="backslashreplace")  # stray halves of characters
+
+
+def seal_document(document: Document) -> bytes:
+    """The bytes of a run.json: the document with a checksum of its other sections."""
+    return encode_document(document | {"checksum": _checksum(document)})
 
 
 def plain(value: Any) -> Any:
@@ -75,6 +80,8 @@ def read_document(path: Path) -> Document:
     """The content of a run.json, or why it cannot be used."""
     try:
         parsed = json.loads(read_regular(path), parse_constant=_refuse_constant)
+        checksum = parsed.pop("checksum", None) if isinstance(parsed, dict) else None
+        is_whole = checksum == _checksum(parsed)
     except FileNotFoundError:
         raise
     except (OSError, ValueError, RecursionError) as error:
@@ -82,6 +89,8 @@ def read_document(path: Path) -> Document:
     if not isinstance(parsed, dict):
         raise DamagedError(f"{path} is not the record of a run")
     _check_format(parsed.get("format"), path)
+    if not is_whole:
+        raise DamagedError(f"{path} was changed since it was written; restore it")
     _check_skeleton(parsed, path)
     return parsed
 
@@ -93,6 +102,10 @@ def member_key(index: int) -> str:
     ('0003', '12345')
     """
     return f"{index:04}"
+
+
+def _checksum(document: Any) -> str:
+    return sha256(encode_document(document))
 
 
 def _check_format(version: Any, path: Path) -> None:

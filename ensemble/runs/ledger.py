@@ -91,7 +91,7 @@ def _cell(value: str | float | None) -> str:
 def _lines(rows: Iterable[Iterable[str]]) -> bytes:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue().encode()
+    return buffer.getvalue().encode(errors="backslashreplace")
 
 
 def _read(path: Path) -> bytes:

@@ -24,19 +24,26 @@ import safetensors.numpy
 
 from ensemble.errors import DamagedError, UserError
 from ensemble.runs import files
+from ensemble.runs.artefacts import note_of, read_checked, what_is_wrong
 from ensemble.runs.document import (
     FORMAT,
     Document,
-    encode_document,
     member_key,
     plain,
     read_document,
+    seal_document,
 )
 from ensemble.runs.lock import hold_lock
 from ensemble.runs.names import check_name, run_number
 
 WEIGHTS = "weights.safetensors"
-_STORE_KEYS = {"format", "name", "members", "artefacts"}  # no sections of the run
+_STORE_KEYS = {
+    "checksum",
+    "format",
+    "name",
+    "members",
+    "artefacts",
+}  # no sections of the run
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -77,7 +84,7 @@ def create_run(root: Path, name: str, document: Mapping[str, Any]) -> "RunFolder
         complete = plain({"state": "new"} | dict(document) | own)
         building = folder / f".{path.name}{files.TEMPORARY}"
         files.make_folder(building)
-        files.write_atomically(building / "run.json", encode_document(complete))
+        files.write_atomically(building / "run.json", seal_document(complete))
         with files.disk_errors(path):
             os.replace(building, path)
             files.sync_folder(folder)
@@ -208,7 +215,7 @@ class RunFolder:
         if name in self.document["artefacts"]:  # in between it would look damaged
             self._forget_artefacts({name})
         files.write_atomically(self.path / name, data)
-        self._rewrite(artefacts=self.document["artefacts"] | {name: _note(data)})
+        self._rewrite(artefacts=self.document["artefacts"] | {name: note_of(data)})
         return self.path / name
 
     def read_artefact(self, name: str) -> bytes:
@@ -216,7 +223,7 @@ class RunFolder:
         note = self.document["artefacts"].get(name)
         if note is None:
             raise UserError(f"the run in {self.path} has no {name}")
-        return _read_checked(self.path / name, note, "make it again")
+        return read_checked(self.path / name, note, "make it again")
 
     def load_array(self, index: int, name: str) -> Array:
         """An array of a member, compared with its checksum."""
@@ -240,16 +247,16 @@ class RunFolder:
         faults = []
         for key, entry in sorted(self.document["members"].items()):
             for name, note in sorted(entry["files"].items()):
-                if wrong := _what_is_wrong(self.path / "members" / key / name, note):
+                if wrong := what_is_wrong(self.path / "members" / key / name, note):
                     faults.append(Fault(int(key), name, wrong))
         for name, note in sorted(self.document["artefacts"].items()):
-            if wrong := _what_is_wrong(self.path / name, note):
+            if wrong := what_is_wrong(self.path / name, note):
                 faults.append(Fault(None, name, wrong))
         return faults
 
     def _rewrite(self, **sections: Any) -> None:
         document = self.document | sections
-        files.write_atomically(self.path / "run.json", encode_document(document))
+        files.write_atomically(self.path / "run.json", seal_document(document))
         self.document = document
 
     def _write_member(self, member: SavedMember) -> dict[str, Any]:
@@ -259,7 +266,7 @@ class RunFolder:
         notes = {}
         for name, data in _encode_member(member):
             files.write_atomically(folder / name, data)
-            notes[name] = _note(data)
+            notes[name] = note_of(data)
         return notes
 
     def _read_member(self, index: int, name: str) -> bytes:
@@ -269,7 +276,7 @@ class RunFolder:
         path = self._members_folder() / member_key(index) / name
         if path.parent.is_symlink() or name not in entry["files"]:
             raise DamagedError(f"member {index} of {self.path} has no {name}; {_AGAIN}")
-        return _read_checked(path, entry["files"][name], _AGAIN)
+        return read_checked(path, entry["files"][name], _AGAIN)
 
     def _members_folder(self) -> Path:
         """`members/`, which must not lead elsewhere."""
@@ -311,36 +318,3 @@ def _encode_member(member: SavedMember) -> Iterator[tuple[str, bytes]]:
         yield f"{check_name(name, 'the name of an array')}.npy", buffer.getvalue()
     weights = {k: np.asarray(v, order="C") for k, v in member.weights.items()}
     yield WEIGHTS, safetensors.numpy.save(weights)
-
-
-def _note(data: bytes) -> dict[str, Any]:
-    return {"sha256": files.sha256(data), "n_bytes": len(data)}
-
-
-def _read_checked(path: Path, note: Mapping[str, Any], remedy: str) -> bytes:
-    """The content of a file, or a DamagedError that names file and remedy."""
-    try:
-        data = files.read_regular(path)
-    except OSError as error:
-        raise DamagedError(f"{path} {_unreadable(error)}; {remedy}") from error
-    if wrong := _compare(data, note):
-        raise DamagedError(f"{path} {wrong}; {remedy}")
-    return data
-
-
-def _what_is_wrong(path: Path, note: Mapping[str, Any]) -> str | None:
-    try:
-        return _compare(files.read_regular(path), note)
-    except OSError as error:
-        return _unreadable(error)
-
-
-def _compare(data: bytes, note: Mapping[str, Any]) -> str | None:
-    if len(data) != note["n_bytes"]:
-        return f"has {len(data)} bytes instead of {note['n_bytes']}"
-    return "was changed" if files.sha256(data) != note["sha256"] else None
-
-
-def _unreadable(error: OSError) -> str:
-    gone = isinstance(error, FileNotFoundError)
-    return "is gone" if gone else f"cannot be read ({error.strerror})"
