@@ -7,6 +7,8 @@ import math
 import re
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ensemble.validation.metrics import ams
 
@@ -123,3 +125,67 @@ def slow_score_of_mean(oof_MN, target, weight, function):
             kept.append(row)
             means.append(sum(known) / len(known))
     return function(np.array(means), target[kept], weight[kept])
+
+
+# --- bag: one network after another, in plain torch --------------------------------
+
+
+def max_channel_by_hand(x: Tensor, group_size: int) -> Tensor:
+    """The largest of each group of neighbours passes (all of a tie), the others are 0."""
+    y = torch.zeros_like(x)
+    for index in np.ndindex(*x.shape):
+        unit = index[-1]
+        start = unit - unit % group_size
+        group = x[index[:-1]][start : start + group_size]
+        if x[index] == group.max():
+            y[index] = x[index]
+    return y
+
+
+def forward_by_hand(
+    weights: list[Tensor],
+    biases: list[Tensor],
+    x: Tensor,
+    activate,
+    masks,
+    scale: float,
+) -> Tensor:
+    """A perceptron, layer by layer; `masks` says which hidden units dropout keeps."""
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        x = x @ weight + bias
+        if layer < len(weights) - 1:
+            x = activate(x)
+            if masks is not None:
+                x = x * masks[layer] * scale
+    return x
+
+
+def sgd_by_hand(w, v, gradient, epoch, sgd, factor, *, first: bool):
+    """One update as G. Melis wrote it: velocity, penalties, rate (1 - m) factor^epoch."""
+    start, end = sgd.momentum
+    m = start + (end - start) * min(epoch / sgd.momentum_epochs, 1)
+    penalty = sgd.first_l2 * w + sgd.first_l1 * torch.sign(w) if first else 0
+    v = m * v + gradient + penalty
+    rate = sgd.learning_rate * (1 - m) * factor**epoch
+    return w - rate * v, v
+
+
+def emphasis_by_hand(score, weight, target, emphasis):
+    """Row by row: its rank among all, the ramp there, then each class as heavy as ever."""
+    n, raised = len(score), np.array(weight, float)
+    q1, q2, q3, q4 = emphasis.quantiles
+    for row in range(n):
+        below = sum(
+            score[other] < score[row] or (score[other] == score[row] and other < row)
+            for other in range(n)
+        )
+        q, more = below / n, emphasis.factor - 1
+        if q1 < q < q2:
+            raised[row] *= 1 + more * (q - q1) / (q2 - q1)
+        elif q2 <= q <= q3:
+            raised[row] *= 1 + more
+        elif q3 < q < q4:
+            raised[row] *= 1 + more * (q4 - q) / (q4 - q3)
+    for c in set(target.tolist()):
+        raised[target == c] *= weight[target == c].sum() / raised[target == c].sum()
+    return raised

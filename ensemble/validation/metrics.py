@@ -87,8 +87,6 @@ def auc(
     """
     answer, truth, w = _aligned("auc", float, score, is_positive, weight)
     truth = truth.astype(bool)
-    if not _both_classes(truth, w):
-        return math.nan
     _, level = np.unique(answer, return_inverse=True)
     return auc_of_levels(level, truth, w)
 
@@ -98,11 +96,13 @@ def auc_of_levels(level: Array, is_positive: Array, weight: Array) -> float:
 
     Levels are dearer than the rest, and stay the same under resampling of rows.
     """
+    if not _both_classes(is_positive, weight):
+        return math.nan
     n_levels = int(level.max()) + 1
     positive = np.bincount(level, weight * is_positive, n_levels)
     negative = np.bincount(level, weight * ~is_positive, n_levels)
     below = np.cumsum(negative) - negative / 2
-    return float(positive @ below / (positive.sum() * negative.sum()))
+    return float((positive / positive.sum()) @ (below / negative.sum()))
 
 
 def log_loss(
@@ -114,9 +114,15 @@ def log_loss(
     0.4904
     """
     p, truth, w = _aligned("log_loss", float, probability, is_positive, weight)
-    _must_be_probabilities("log_loss", p)
-    likelihood = np.where(truth.astype(bool), p, 1 - p)
-    return _mean(-np.log(np.maximum(likelihood, SMALLEST_PROBABILITY)), w)
+    return _mean(log_losses(p, truth.astype(bool)), w)
+
+
+def log_losses(probability: Array, is_positive: Array) -> Array:
+    """-ln(probability given to what was true), row by row."""
+    _must_be_probabilities("log_loss", probability)
+    likelihood = np.where(is_positive, probability, 1 - probability)
+    loss: Array = -np.log(np.maximum(likelihood, SMALLEST_PROBABILITY))
+    return loss
 
 
 def brier_loss(
@@ -193,8 +199,8 @@ def rescale_classes(
             f" total, got {label.min()} to {label.max()}"
         )
     sums = np.bincount(label, w, minlength=len(totals))
-    factor = np.divide(totals, sums, out=np.zeros(len(sums)), where=sums > 0)
-    scaled: Array = w * factor[label]
+    share = np.divide(w, sums[label], out=np.zeros(len(w)), where=sums[label] > 0)
+    scaled: Array = share * np.asarray(totals, float)[label]
     return scaled
 
 
