@@ -233,6 +233,11 @@ def test_nothing_recorded_is_said_and_does_not_break_the_page():
     assert "None" not in text
 
 
+def test_what_is_odd_about_the_data_is_told():
+    train = dataclasses.replace(examples(), notes=("3 rows are equal",))
+    assert "3 rows are equal" in visible_text(render(collected(train=train)))
+
+
 def test_a_failed_member_is_listed_with_its_reason():
     failed = [*records(), {"index": 4, "failed": "the loss became NaN at epoch 3"}]
     text = visible_text(render(collected(records=failed)))

@@ -32,6 +32,7 @@ def data(
         "n_train": len(train),
         "n_test": n_test,
         "n_features": train.features.shape[1],
+        "notes": list(train.notes),
         "missing_share": float(train.features.isna().to_numpy().mean()),
         "sha256": _checksums(document, competition, train),
         "classes": [
