@@ -33,3 +33,11 @@ class DamagedError(UserError):
     """A saved artefact is not what was written: cut short, changed or gone."""
 
     exit_code = 6
+
+
+class Interrupted(BaseException):
+    """Ctrl-C or a request to terminate; the exit code is 128 + the signal's number."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"interrupted by signal {signal_number}")
+        self.exit_code = 128 + signal_number

@@ -59,7 +59,8 @@ class Competition(Frozen):
     )
 
     simulate: str | None = Field(
-        None, description="writes made-up files into a folder, where there are no others"
+        None,
+        description="writes made-up files into a folder, where there are no others",
     )
     prepare: str | None = Field(
         None, description="turns the downloaded file into the competition's files"

@@ -8,6 +8,7 @@ epochs.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from resource import RUSAGE_SELF, getrusage
 
 import numpy as np
 import torch
@@ -109,6 +110,7 @@ def train_group(
                 "n_train": len(group.in_bag[m]),
                 "n_oof": len(group.held_out[m]),
                 "seconds": seconds,
+                "peak_memory_mib": getrusage(RUSAGE_SELF).ru_maxrss / 1024,
                 "train_loss": [float(loss_M[m]) for loss_M in losses],
                 "curve": {
                     "epoch": curve_epochs,
@@ -142,9 +144,9 @@ class _Group:
             )
             for rows in self.in_bag
         ]
-        self.features_RI = torch.from_numpy(data.features_RI).to(device)
-        self.test_TI = torch.from_numpy(data.test_TI).to(device)
-        self.target_R = torch.from_numpy(data.target_R).to(device)
+        self.features_RI = torch.tensor(data.features_RI).to(device)
+        self.test_TI = torch.tensor(data.test_TI).to(device)
+        self.target_R = torch.tensor(data.target_R).to(device)
         self.weight_MR = self._on_device(np.stack(self.plain_MR).astype(np.float32))
         self.model = build_model(
             recipe,

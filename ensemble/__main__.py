@@ -1,0 +1,5 @@
+"""`python -m ensemble` is `ensemble`."""
+
+from ensemble.cli import main
+
+main()

@@ -1,0 +1,72 @@
+"""From the rows of a competition to the arrays that networks are trained on."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ensemble.bag.train import TrainingData
+from ensemble.bag.workers import ViewHooks
+from ensemble.catalog import Entry, load_hook
+from ensemble.data.examples import Examples
+from ensemble.errors import UserError
+from ensemble.recipe import Recipe
+from ensemble.validation.folds import fold_keys, split_repeats
+
+
+def make_training_data(
+    entry: Entry, recipe: Recipe, train: Examples, test: Examples
+) -> tuple[TrainingData, ViewHooks | None]:
+    """Features, folds and weights of all rows, and where random views are found."""
+    if train.target is None:
+        raise ValueError("make_training_data takes training rows with a target")
+    inputs = make_features(entry.folder, recipe, train.features)
+    competition = entry.competition
+    weight = np.ones(len(train)) if train.weight is None else train.weight
+    keys = fold_keys(
+        train.target,
+        train.weight,
+        competition.weight_strata,
+        recipe.bag.n_splits,
+        competition.classes,
+    )
+    data = TrainingData(
+        features_RI=_as_array(inputs),
+        target_R=train.target,
+        weight_R=weight,
+        folds_QR=split_repeats(
+            keys, recipe.bag.n_splits, recipe.bag.n_repeats, recipe.bag.seed
+        ).astype(np.int16),
+        test_TI=_as_array(make_features(entry.folder, recipe, test.features)),
+    )
+    return data, find_views(entry.folder, recipe, inputs)
+
+
+def make_features(folder: Path, recipe: Recipe, raw: pd.DataFrame) -> pd.DataFrame:
+    """What the recipe's features hook makes of raw columns."""
+    name = recipe.inputs.features
+    if name is None:
+        return raw
+    features = load_hook(folder, name)(raw)
+    if not isinstance(features, pd.DataFrame) or len(features) != len(raw):
+        raise UserError(f"{name} in {folder} must return a table with the same rows")
+    infinite = np.isinf(features.to_numpy(np.float32)).any(axis=0)
+    if infinite.any():
+        columns = ", ".join(features.columns[infinite][:5])
+        raise UserError(f"{name} in {folder} makes infinite values in {columns}")
+    return features
+
+
+def find_views(
+    folder: Path, recipe: Recipe, features: pd.DataFrame
+) -> ViewHooks | None:
+    """Where a worker finds the recipe's random views of these features."""
+    if recipe.inputs.augment is None:
+        return None
+    columns = tuple(str(name) for name in features.columns)
+    return ViewHooks(folder, recipe.inputs.augment, columns, recipe.inputs.test_views)
+
+
+def _as_array(features: pd.DataFrame) -> NDArray[np.float32]:
+    return np.ascontiguousarray(features.to_numpy(np.float32))

@@ -1,0 +1,173 @@
+"""Groups of members over processes, through joblib.
+
+Workers get arrays and plain values and give back what a group has learned; only the
+driver writes files. Threads are shared out so that workers x threads never exceed the
+cores: two processes of two threads on two cores run at a sixth of the speed of two of
+one thread each.
+"""
+
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from ensemble.bag.board import Board, find_board, new_board
+from ensemble.bag.model import Views
+from ensemble.bag.plan import Member
+from ensemble.bag.train import TrainedMember, TrainingData, train_group
+from ensemble.catalog import load_hook
+from ensemble.errors import UserError
+from ensemble.recipe import Recipe
+
+POLL_SECONDS = 0.2
+
+EpochHook = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True)
+class ViewHooks:
+    """Where a worker finds the random views of a recipe: functions cannot be sent."""
+
+    folder: Path
+    augment: str
+    columns: tuple[str, ...]
+    n_test_views: int
+
+
+def train_groups(
+    groups: Sequence[Sequence[Member]],
+    data: TrainingData,
+    recipe: Recipe,
+    view_hooks: ViewHooks | None = None,
+    jobs: int = 1,
+    device: str = "cpu",
+    on_epoch: EpochHook = lambda group, epoch, loss: None,
+) -> Generator[list[TrainedMember]]:
+    """Train all groups, `jobs` at a time; each is handed over once it is finished.
+
+    `on_epoch(group, epoch, loss)` hears of the progress of the groups, from 0.
+    """
+    if jobs == 1:
+        views = load_views(view_hooks)
+        with _threads(joblib.cpu_count()):
+            for g, group in enumerate(groups):
+                hear = _for_group(on_epoch, g)
+                yield train_group(data, group, recipe, views, device, hear)
+        return
+    with _watched_board(len(groups), on_epoch) as board:
+        tasks = (
+            joblib.delayed(_train_in_worker)(
+                g, len(groups), group, data, recipe, view_hooks, device, board.path,
+                max(1, joblib.cpu_count() // jobs),
+            )
+            for g, group in enumerate(groups)
+        )  # fmt: skip
+        workers = joblib.Parallel(
+            n_jobs=jobs, return_as="generator_unordered", pre_dispatch="all"
+        )
+        try:
+            yield from workers(tasks)
+        except TerminatedWorkerError as error:
+            raise UserError(
+                "a worker process died (killed, or out of memory);"
+                " what was finished is saved, resume the run, perhaps with fewer --jobs"
+            ) from error
+
+
+def load_views(hooks: ViewHooks | None) -> Views | None:
+    """The random views that a recipe names."""
+    if hooks is None:
+        return None
+    augment: Any = load_hook(hooks.folder, hooks.augment)
+    test_views = augment.test_views(hooks.n_test_views) if hooks.n_test_views else ()
+    return Views(augment, hooks.columns, augment.n_uniform, tuple(test_views))
+
+
+def check_jobs(jobs: int) -> int:
+    """How many workers there will be: -1 asks for one a core, as in scikit-learn."""
+    cores = joblib.cpu_count()
+    if jobs == -1:
+        return int(cores)
+    if not 1 <= jobs <= cores:
+        raise UserError(
+            f"--jobs {jobs}: this machine has {cores} cores, so take 1 to {cores},"
+            " or -1 for all"
+        )
+    return jobs
+
+
+def pick_device(device: str) -> str:
+    """`auto` is the GPU where there is one that torch can use."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--device {device} cannot be used here: {reason}") from error
+    return device
+
+
+def _train_in_worker(
+    g: int,
+    n_groups: int,
+    members: Sequence[Member],
+    data: TrainingData,
+    recipe: Recipe,
+    view_hooks: ViewHooks | None,
+    device: str,
+    board_path: Path,
+    n_threads: int,
+) -> list[TrainedMember]:
+    board = find_board(board_path, n_groups)
+
+    def hear(epoch: int, loss: float) -> None:
+        if board is not None:
+            board.write(g, epoch, loss)
+
+    with _threads(n_threads):
+        return train_group(data, members, recipe, load_views(view_hooks), device, hear)
+
+
+@contextmanager
+def _threads(n_threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _watched_board(n_groups: int, on_epoch: EpochHook) -> Iterator[Board]:
+    """A board that is read now and then by a thread, which tells what is new."""
+    board, stop = new_board(n_groups), threading.Event()
+
+    def watch() -> None:
+        seen = [0] * n_groups
+        while not stop.wait(POLL_SECONDS):
+            for g in range(n_groups):
+                epoch, loss = board.read(g)
+                if epoch > seen[g]:
+                    seen[g] = epoch
+                    on_epoch(g, epoch, loss)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield board
+    finally:
+        stop.set()
+        watcher.join()
+        board.path.unlink()
+
+
+def _for_group(on_epoch: EpochHook, g: int) -> Callable[[int, float], None]:
+    return lambda epoch, loss: on_epoch(g, epoch, loss)

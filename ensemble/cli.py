@@ -1,0 +1,325 @@
+"""The verbs of the command line: each parses, calls one function, and prints.
+
+Heavy imports stay inside the verbs, so that help is there at once.
+"""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from typer import Argument, Option
+
+from ensemble.errors import Interrupted, UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ensemble.runs.opened import Run
+
+app = typer.Typer(
+    help="Bags of neural networks for machine-learning competitions.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Name = Annotated[str, Argument(help="name or folder of a competition")]
+RunPath = Annotated[Path, Argument(help="folder of a run")]
+DataFolder = Annotated[
+    Path | None,
+    Option(
+        help="folder of the competition's files [default: data/NAME, else simulated]"
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    Option("--set", help="change a value of the recipe: training.epochs=5"),
+]
+Jobs = Annotated[int, Option("--jobs", "-j", help="worker processes; -1: one a core")]
+Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:N")]
+
+
+@app.command()
+def run(
+    competition: Name,
+    recipe: Annotated[
+        str | None,
+        Option("--recipe", "-r", help="see `ensemble list` [default: first]"),
+    ] = None,
+    data: DataFolder = None,
+    settings: Settings = None,
+    jobs: Jobs = 1,
+    device: Device = "auto",
+    runs: Annotated[Path, Option(help="where run folders are made")] = Path("runs"),
+    folder: Annotated[
+        Path | None, Option(help="resume or grow the run in this folder")
+    ] = None,
+    submissions: Annotated[Path, Option(help="where submissions go")] = Path(
+        "submissions"
+    ),
+) -> None:
+    """Train a bag, and leave its score, a report and a submission.
+
+    Example: ensemble run higgs --recipe quick --jobs 2
+    """
+    from ensemble.display import make_display
+    from ensemble.run import run_competition
+
+    console = _console()
+    finished = run_competition(
+        competition,
+        recipe,
+        settings=settings or [],
+        data=data,
+        runs=runs,
+        folder=folder,
+        submissions=submissions,
+        jobs=jobs,
+        device=device,
+        watch=make_display(console),
+    )
+    _print_outcome(console, finished)
+
+
+@app.command()
+def resume(
+    folder: RunPath,
+    settings: Annotated[
+        list[str] | None, Option("--set", help="grow the bag: bag.n_repeats=35")
+    ] = None,
+    data: DataFolder = None,
+    jobs: Jobs = 1,
+    device: Device = "auto",
+    submissions: Annotated[Path, Option(help="where submissions go")] = Path(
+        "submissions"
+    ),
+) -> None:
+    """Train what a run lacks: after an interruption, or with more repeats.
+
+    Example: ensemble resume runs/higgs/0001-quick --set bag.n_repeats=35
+    """
+    from ensemble.display import make_display
+    from ensemble.run import resume_run
+
+    console = _console()
+    finished = resume_run(
+        folder,
+        settings=settings or [],
+        data=data,
+        submissions=submissions,
+        jobs=jobs,
+        device=device,
+        watch=make_display(console),
+    )
+    _print_outcome(console, finished)
+
+
+@app.command()
+def runs(
+    root: Annotated[Path, Option("--runs", help="where run folders are")] = Path(
+        "runs"
+    ),
+) -> None:
+    """List the runs with their scores.
+
+    Example: ensemble runs
+    """
+    from ensemble.runs.listing import list_runs, runs_table
+
+    found = list_runs(root)
+    if not found:
+        raise UserError(f"there are no runs in {root}; `ensemble run higgs` makes one")
+    _console().print(runs_table(found))
+
+
+@app.command("list")
+def list_competitions() -> None:
+    """List the competitions and their recipes.
+
+    Example: ensemble list
+    """
+    from ensemble.catalog import list_entries
+
+    for entry in list_entries():
+        typer.echo(f"{entry.competition.name}: {entry.competition.title}")
+        for name, recipe in entry.recipes.items():
+            typer.echo(f"  {name:<10} {recipe.about}")
+
+
+@app.command()
+def check(competition: Name, data: DataFolder = None) -> None:
+    """Say what is in the files: rows, columns, weights, duplicates, drift.
+
+    Example: ensemble check higgs --data data/higgs
+    """
+    from ensemble.catalog import load_entry
+    from ensemble.data.check import check_examples, print_check
+    from ensemble.data.examples import load_examples
+    from ensemble.data.source import find_source
+
+    console = _console()
+    entry = load_entry(competition)
+    source = find_source(entry, data, tell=console.print)
+    train, test = load_examples(entry.competition, source.folder)
+    if source.simulated:
+        console.print("SIMULATED data: no figure below is about the real competition")
+    print_check(check_examples(entry.competition, train, test), console)
+
+
+@app.command()
+def download(
+    competition: Name,
+    root: Annotated[Path, Option("--data", help="where data folders are")] = Path(
+        "data"
+    ),
+) -> None:
+    """Fetch the files of a competition that anybody may have; goes on where it stopped.
+
+    Example: ensemble download higgs
+    """
+    from ensemble.catalog import load_entry
+    from ensemble.data.source import download_data
+    from ensemble.display import download_bar
+
+    with download_bar(_console()) as tell:
+        folder = download_data(load_entry(competition), root, tell)
+    typer.echo(f"{folder} is ready: ensemble run {competition} --data {folder}")
+
+
+@app.command()
+def predict(
+    folder: RunPath,
+    table: Annotated[Path, Argument(help="CSV with id and raw feature columns")],
+    output: Annotated[Path, Option("--output", "-o", help="CSV of ids and scores")],
+    device: Device = "auto",
+) -> None:
+    """Let the saved members of a run predict the rows of a file.
+
+    Example: ensemble predict runs/higgs/0001-quick new.csv -o scores.csv
+    """
+    from ensemble.runs.predictor import predict_file
+
+    n_rows = predict_file(folder, table, output, device)
+    typer.echo(f"{output}: {n_rows:,} rows")
+
+
+@app.command()
+def submit(
+    folder: RunPath,
+    note: Annotated[str, Option(help="a remark for the ledger")] = "",
+    submissions: Annotated[Path, Option(help="where submissions go")] = Path(
+        "submissions"
+    ),
+) -> None:
+    """Write the submission of a finished run again, and enter it in the ledger.
+
+    Nothing that already exists is overwritten.
+
+    Example: ensemble submit runs/higgs/0001-quick --note "first bag"
+    """
+    from ensemble.runs.opened import open_finished
+
+    written = open_finished(folder).submit(note=note, root=submissions)
+    typer.echo(f"{written.path}: {written.n_rows:,} rows")
+
+
+@app.command()
+def score(
+    submission: Annotated[Path, Argument(help="a submission CSV")],
+    competition: Annotated[str, Option(help="name or folder")] = "higgs",
+    solution: Annotated[
+        Path | None, Option(help="file with the truth [default: in the data folder]")
+    ] = None,
+    data: DataFolder = None,
+) -> None:
+    """Score a submission against a solution file: public and private part apart.
+
+    Example: ensemble score submissions/higgs/0001-quick.csv
+    """
+    from ensemble.catalog import load_entry
+    from ensemble.runs.score import score_file
+
+    scored, path, simulated = score_file(
+        load_entry(competition), submission, solution, data
+    )
+    kind = "SIMULATED solution" if simulated else "solution"
+    typer.echo(f"{kind} {path}")
+    for part, values in scored["parts"].items():
+        typer.echo(
+            f"  {part:<8} {scored['metric'].upper()} {values['score']:.5f}"
+            f"   {values['rows']:,} rows"
+        )
+
+
+@app.command()
+def report(folder: RunPath) -> None:
+    """Say where the report of a run is, and what it says in short.
+
+    Example: ensemble report runs/higgs/0001-quick
+    """
+    from ensemble.runs.opened import open_finished
+
+    _print_outcome(_console(), open_finished(folder))
+
+
+def main() -> NoReturn:
+    """Run the program; its exit code says how it ended."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"ensemble: {error}", err=True)
+        sys.exit(error.exit_code)
+    except Interrupted as interruption:
+        typer.echo(
+            "ensemble: interrupted; what was finished is saved, `ensemble runs` shows"
+            " it and `ensemble resume FOLDER` goes on",
+            err=True,
+        )
+        sys.exit(interruption.exit_code)
+    sys.exit(0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise Interrupted(number)
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console()
+
+
+def _print_outcome(console: "Console", run: "Run") -> None:
+    for line in outcome_lines(run.result, run.path, run.store.document):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def outcome_lines(result: Any, path: Path, document: dict[str, Any]) -> list[str]:
+    """What a finished run says of itself in a few lines."""
+    if not result:
+        raise UserError(f"the run in {path} is not finished; `ensemble resume {path}`")
+    name = result["metric"].upper()
+    simulated = " of SIMULATED data" if document["data"]["simulated"] else ""
+    low, high = result["interval"]
+    least, most = result["coverage"]
+    rows = f"{least}" if least == most else f"{least} to {most}"
+    return [
+        f" OOF{simulated}  {name} {result['honest']:.3f}"
+        f" ± {result['honest_spread']:.3f} at the top {result['fraction']:.1%}   AUC {result['auc']:.4f}"
+        f"   ({result['n_members']} members, every row predicted by {rows})",
+        f"      {name} read off the same rows {result['in_sample']:.3f}, optimism"
+        f" {result['optimism']:+.3f}; 68 % interval {low:.2f} to {high:.2f}",
+        f" report      {path / 'report.html'}",
+        f" submission  {document['submission']}   {document['data']['n_test']:,} rows,"
+        " checked against the test ids",
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,329 @@
+"""The whole way of the data, on one page: from a competition and a recipe to a run.
+
+    Competition + Recipe
+       -> examples             read and checked
+       -> folds, members       every seed drawn up front
+       -> groups of members    trained side by side, each saved at once
+       -> predictions          out-of-fold and test, per member and averaged
+       -> decision rule        fitted on out-of-fold predictions only
+       -> submission, report
+
+Resuming is the same: what is missing is trained.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.bag.inputs import make_training_data
+from ensemble.bag.plan import make_groups, plan_bag
+from ensemble.bag.train import TrainedMember, TrainingData
+from ensemble.bag.workers import check_jobs, pick_device, train_groups
+from ensemble.catalog import Entry, code_sha256, load_entry
+from ensemble.data.examples import Examples, load_examples
+from ensemble.data.source import (
+    Source,
+    find_sample,
+    find_source,
+)
+from ensemble.errors import Interrupted, MembersFailedError, UserError
+from ensemble.recipe import Recipe
+from ensemble.runs.difference import is_growth, run_difference
+from ensemble.runs.opened import Run
+from ensemble.runs.outcome import write_outcome
+from ensemble.runs.provenance import environment
+from ensemble.runs.store import Fault, RunFolder, SavedMember, create_run, open_run
+from ensemble.settings import with_settings
+from ensemble.validation.metrics import auc
+from ensemble.watch import Plan, Silent, Watch
+
+RUNS, SUBMISSIONS = Path("runs"), Path("submissions")
+GROUP_SIZE = 4  # more members at once are not faster on a CPU, and lose more if killed
+
+
+@dataclass(frozen=True)
+class _Job:
+    """All that the work on a run folder needs."""
+
+    entry: Entry
+    recipe: Recipe
+    source: Source
+    train: Examples
+    test: Examples
+    submissions: Path
+    n_workers: int
+    device: str
+    watch: Watch
+
+
+def run_competition(
+    competition: str | Path | Entry,
+    recipe: str | Recipe | None = None,
+    *,
+    settings: Sequence[str] = (),
+    data: Path | str | None = None,
+    runs: Path | str = RUNS,
+    folder: Path | str | None = None,
+    submissions: Path | str = SUBMISSIONS,
+    jobs: int = 1,
+    device: str = "auto",
+    watch: Watch | None = None,
+) -> Run:
+    """Train the bag of a recipe, and leave a run folder with report and submission.
+
+    `settings` change single values of the recipe (`["training.epochs=5"]`), `data` is
+    the folder of the competition's files. With `folder`, the run that lies there is
+    resumed if it is the same, or grown if it has fewer repeats; else a new folder is
+    made below `runs`.
+    """
+    entry = competition if isinstance(competition, Entry) else load_entry(competition)
+    if not isinstance(recipe, Recipe):
+        recipe = entry.recipe(recipe)
+    recipe = with_settings(recipe, settings)
+    source = find_source(entry, _path(data), tell=(watch or Silent()).note)
+    job = _prepare(entry, recipe, source, submissions, jobs, device, watch)
+    if folder is None or not (Path(folder) / "run.json").exists():
+        return _work(job, create_run(Path(runs), recipe.name, _describe(job)))
+    return _work(job, open_run(Path(folder)))
+
+
+def resume_run(
+    folder: Path | str,
+    *,
+    settings: Sequence[str] = (),
+    data: Path | str | None = None,
+    submissions: Path | str = SUBMISSIONS,
+    jobs: int = 1,
+    device: str = "auto",
+    watch: Watch | None = None,
+) -> Run:
+    """Train what a run lacks: after an interruption, or with more repeats.
+
+    `settings` may raise `bag.n_repeats`, nothing else: the members that are there stay.
+    """
+    store = open_run(Path(folder))
+    entry = load_entry(store.document["entry"])
+    recipe = with_settings(Recipe.model_validate(store.document["recipe"]), settings)
+    source = find_source(entry, _path(data or store.document["data"]["folder"]))
+    job = _prepare(entry, recipe, source, submissions, jobs, device, watch)
+    return _work(job, store)
+
+
+def _prepare(
+    entry: Entry,
+    recipe: Recipe,
+    source: Source,
+    submissions: Path | str,
+    jobs: int,
+    device: str,
+    watch: Watch | None,
+) -> _Job:
+    """Read the data and check what was asked for, before anything is written."""
+    n_workers, device = check_jobs(jobs), pick_device(device)
+    train, test = load_examples(entry.competition, source.folder)
+    return _Job(
+        entry=entry,
+        recipe=recipe,
+        source=source,
+        train=train,
+        test=test,
+        submissions=Path(submissions),
+        n_workers=n_workers,
+        device=device,
+        watch=watch or Silent(),
+    )
+
+
+def _describe(job: _Job) -> dict[str, Any]:
+    """What a run is made of, as run.json keeps it."""
+    return {
+        "entry": str(job.entry.folder),
+        "competition": job.entry.competition.model_dump(mode="json"),
+        "recipe": job.recipe.model_dump(mode="json"),
+        "code_sha256": code_sha256(job.entry.folder),
+        "data": {
+            "folder": str(job.source.folder),
+            "simulated": job.source.simulated,
+            "train_sha256": job.train.sha256,
+            "test_sha256": job.test.sha256,
+            "n_train": len(job.train),
+            "n_test": len(job.test),
+        },
+        "environment": environment(),
+    }
+
+
+def _work(job: _Job, store: RunFolder) -> Run:
+    """Train what is missing, then write what follows from the predictions."""
+    with store.lock():
+        _must_be_the_same(store, _describe(job))
+        for fault in store.drop_damaged():
+            job.watch.note(_tell_fault(fault))
+        store.clean()
+        store.update(recipe=job.recipe.model_dump(mode="json"), state="training")
+        job.watch.note(_headline(job, store))
+        with _state(store):
+            _train(job, store)
+            _must_have_enough(store, job.recipe)
+            write_outcome(
+                job.entry.competition,
+                job.recipe,
+                store,
+                job.train,
+                job.test,
+                sample=find_sample(job.entry, job.source),
+                submissions=job.submissions,
+            )
+    return Run(store)
+
+
+def _train(job: _Job, store: RunFolder) -> None:
+    """Train the missing members, group by group, and save each group at once."""
+    bag, watch = job.recipe.bag, job.watch
+    members = plan_bag(bag.n_splits, bag.n_repeats, bag.seed)
+    groups = make_groups([members[i] for i in store.missing(len(members))], GROUP_SIZE)
+    if not groups:
+        return
+    data, views = make_training_data(job.entry, job.recipe, job.train, job.test)
+    score = _RunningScore(job.train)
+    for index, record in store.members.items():
+        if not record.get("failed"):
+            score.add(store.load_array(index, "oof")[:, 0])
+    watch.begin(
+        Plan(
+            n_members=len(members),
+            n_finished=len(store.members),
+            group_sizes=tuple(len(group) for group in groups),
+            n_epochs=job.recipe.training.epochs,
+            n_workers=min(job.n_workers, len(groups)),
+        )
+    )
+    clock = _Clock(store)
+    trained = train_groups(
+        groups, data, job.recipe, views, job.n_workers, job.device, watch.epoch
+    )
+    try:
+        for group in trained:
+            saved = [_to_save(member, data) for member in group]
+            store.save_members(saved)
+            clock.save(job.device)
+            for member in saved:
+                if "oof" in member.arrays:
+                    score.add(member.arrays["oof"][:, 0])
+                else:
+                    watch.note(f"member {member.index}: {member.record['failed']}")
+            watch.group(len(store.members), str(score))
+    finally:
+        trained.close()
+        watch.end()
+
+
+class _RunningScore:
+    """The score of the members so far, on the rows that some of them left out."""
+
+    def __init__(self, train: Examples) -> None:
+        self.train = train
+        self.sum, self.count = np.zeros(len(train)), np.zeros(len(train))
+
+    def add(self, oof_N: NDArray[np.float32]) -> None:
+        known = ~np.isnan(oof_N)
+        self.sum[known] += oof_N[known]
+        self.count += known
+
+    def __str__(self) -> str:
+        known = self.count > 0
+        if self.train.target is None or not known.any():
+            return ""
+        mean, is_positive = (
+            self.sum[known] / self.count[known],
+            self.train.target[known],
+        )
+        weight = None if self.train.weight is None else self.train.weight[known]
+        return f"OOF AUC {auc(mean, is_positive, weight):.4f}"
+
+
+class _Clock:
+    """The time a run has taken, over all the times it was resumed."""
+
+    def __init__(self, store: RunFolder) -> None:
+        self.store, self.since = store, time.perf_counter()
+
+    def save(self, device: str) -> None:
+        """Add what has passed since the last time."""
+        now = time.perf_counter()
+        spent = self.store.document.get("seconds", 0.0) + now - self.since
+        self.since = now
+        self.store.update(seconds=spent, device=device)
+
+
+def _to_save(trained: TrainedMember, data: TrainingData) -> SavedMember:
+    """A member as it goes to the disk; of a failed one only its record."""
+    member, record = trained.member, trained.record | {"failed": trained.failed}
+    if trained.failed:
+        return SavedMember(member.index, {}, {}, record)
+    oof_NK = np.full((len(data.target_R), 1), np.nan, np.float32)
+    oof_NK[data.out_of_bag(member), 0] = trained.oof_P
+    arrays = {"oof": oof_NK, "test": trained.test_T[:, None]}
+    return SavedMember(member.index, arrays, trained.weights, record)
+
+
+def _must_be_the_same(store: RunFolder, document: dict[str, Any]) -> None:
+    different = run_difference(store.document, document)
+    if different and not is_growth(store.document, document):
+        shown = "; ".join(different[:5]) + ("; ..." if len(different) > 5 else "")
+        raise UserError(
+            f"{store.path} holds another run: {shown}; start a new one, or put back"
+            " what was changed (only bag.n_repeats may grow)"
+        )
+
+
+def _must_have_enough(store: RunFolder, recipe: Recipe) -> None:
+    failed = {i: r["failed"] for i, r in store.members.items() if r.get("failed")}
+    n_left = len(store.members) - len(failed)
+    if n_left < recipe.bag.min_members:
+        first, reason = next(iter(failed.items()))
+        raise MembersFailedError(
+            f"{len(failed)} of {len(store.members)} members failed, {n_left} are left"
+            f" and the recipe asks for {recipe.bag.min_members}; member {first}:"
+            f" {reason}; see the records in {store.path / 'run.json'}"
+        )
+
+
+@contextmanager
+def _state(store: RunFolder) -> Iterator[None]:
+    """Keep in run.json how the work ended."""
+    try:
+        yield
+    except MembersFailedError:
+        store.update(state="failed")
+        raise
+    except (KeyboardInterrupt, Interrupted):
+        store.update(state="interrupted")
+        raise
+
+
+def _tell_fault(fault: Fault) -> str:
+    if fault.member is None:
+        return f"{fault.file} {fault.wrong}: it is written again"
+    return f"member {fault.member}: {fault.file} {fault.wrong}; trained again"
+
+
+def _headline(job: _Job, store: RunFolder) -> str:
+    competition, n_features = job.entry.competition, job.train.features.shape[1]
+    weight = f", weight column '{competition.weight}'" if competition.weight else ""
+    origin = "SIMULATED data" if job.source.simulated else "data"
+    return (
+        f"{competition.name}: {len(job.train):,} train rows, {len(job.test):,} test"
+        f" rows, {n_features} features{weight}   (recipe: {job.recipe.name})\n"
+        f"{origin} from {job.source.folder}, run folder {store.path}"
+    )
+
+
+def _path(path: Path | str | None) -> Path | None:
+    return None if path is None else Path(path)
