@@ -311,7 +311,8 @@ def outcome_lines(result: Any, path: Path, document: dict[str, Any]) -> list[str
     rows = f"{least}" if least == most else f"{least} to {most}"
     return [
         f" OOF{simulated}  {name} {result['honest']:.3f}"
-        f" ± {result['honest_spread']:.3f} at the top {result['fraction']:.1%}   AUC {result['auc']:.4f}"
+        f" ± {result['honest_spread']:.3f} at the top {result['fraction']:.1%}"
+        f"   AUC {result['auc']:.4f}"
         f"   ({result['n_members']} members, every row predicted by {rows})",
         f"      {name} read off the same rows {result['in_sample']:.3f}, optimism"
         f" {result['optimism']:+.3f}; 68 % interval {low:.2f} to {high:.2f}",
