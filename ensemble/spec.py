@@ -14,13 +14,17 @@ class Frozen(BaseModel):
 class Download(Frozen):
     """A file that anybody may fetch, and what it must turn out to be.
 
-    `sha256` is empty where the publisher gives none; then only the size is compared.
+    `checksum` is empty where the publisher gives none; then only the size is compared.
     """
 
     url: str
     file: str
     n_bytes: int
-    sha256: str = ""
+    checksum: str = Field(
+        "",
+        pattern=r"^([a-z0-9_]+:[0-9a-fA-F]+)?$",
+        description="sha256:…, adler32:… or another algorithm of hashlib",
+    )
 
 
 class Competition(Frozen):
