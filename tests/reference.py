@@ -189,3 +189,16 @@ def emphasis_by_hand(score, weight, target, emphasis):
     for c in set(target.tolist()):
         raised[target == c] *= weight[target == c].sum() / raised[target == c].sum()
     return raised
+
+
+# --- runs: predictions -------------------------------------------------------------
+
+
+def slow_mean_of_known(values_MRK):
+    """The mean over the first axis without NaN, value by value."""
+    mean_RK = np.full(values_MRK.shape[1:], np.nan)
+    for place in np.ndindex(mean_RK.shape):
+        known = [float(v) for v in values_MRK[:, *place] if not math.isnan(v)]
+        if known:
+            mean_RK[place] = sum(known) / len(known)
+    return mean_RK

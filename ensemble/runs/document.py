@@ -45,20 +45,22 @@ class Skeleton(BaseModel):
 
 
 def encode_document(document: Mapping[str, Any]) -> bytes:
-    """The bytes of a JSON file: keys sorted, and null for numbers that are not finite.
+    """The bytes of a JSON file, with null for numbers that are not finite.
+
+    Keys stay in order: that of a submission's columns has a meaning.
 
     >>> encode_document({"b": float("nan"), "a": (np.float32(0.5), "ü")})
-    b'{\\n "a": [\\n  0.5,\\n  "\\xc3\\xbc"\\n ],\\n "b": null\\n}\\n'
+    b'{\\n "b": null,\\n "a": [\\n  0.5,\\n  "\\xc3\\xbc"\\n ]\\n}\\n'
     """
-    text = json.dumps(
-        plain(document), sort_keys=True, allow_nan=False, ensure_ascii=False, indent=1
-    )
+    text = json.dumps(plain(document), allow_nan=False, ensure_ascii=False, indent=1)
     return f"{text}\n".encode(errors="backslashreplace")  # stray halves of characters
 
 
 def seal_document(document: Document) -> bytes:
-    """The bytes of a run.json: the document with a checksum of its other sections."""
-    return encode_document(document | {"checksum": _checksum(document)})
+    """The bytes of a run.json: sections by name, and a checksum of all others."""
+    own = {key: dict(sorted(document[key].items())) for key in ("members", "artefacts")}
+    ordered = dict(sorted((document | own).items()))
+    return encode_document({"checksum": _checksum(ordered)} | ordered)
 
 
 def plain(value: Any) -> Any:

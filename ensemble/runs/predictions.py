@@ -72,24 +72,30 @@ class Predictions:
 
 
 def load_predictions(run: RunFolder) -> Predictions:
-    """The predictions of all finished members, compared with their checksums."""
+    """The predictions of all members that did not fail, checked by their checksums."""
     members = finished_members(run)
     if not members:
-        raise UserError(f"no member of {run.path} is finished; resume the run first")
+        raise UserError(
+            f"{run.path} has no member with predictions; resume the run first"
+        )
     return Predictions(
         members, _stack(run, members, "oof"), _stack(run, members, "test")
     )
 
 
 def finished_members(run: RunFolder) -> tuple[Member, ...]:
-    """The members whose files the run holds, in order."""
+    """The members that predicted, in order: those whose record tells no failure."""
     planned = planned_members(run.document)
     if beyond := [index for index in run.members if index not in planned]:
         raise DamagedError(
             f"{run.path} holds member {beyond[0]}, but its recipe plans"
             f" {len(planned)} members"
         )
-    return tuple(planned[index] for index in run.members)
+    return tuple(
+        planned[index]
+        for index, record in run.members.items()
+        if not record.get("failed")
+    )
 
 
 def planned_members(document: Document) -> dict[int, Member]:

@@ -1,5 +1,6 @@
 """What a submission scores against a solution file."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ensemble.catalog import Entry
 from ensemble.data.faults import Faults, shown
-from ensemble.errors import UserError
+from ensemble.data.source import find_source
+from ensemble.data.tables import find_table
+from ensemble.errors import DataError, UserError
 from ensemble.runs.sheet import Sheet, check_columns, read_bytes, read_sheet
 from ensemble.runs.submission import check_classes, read_submission
 from ensemble.spec import Competition
@@ -17,6 +21,24 @@ from ensemble.validation.metrics import METRICS
 USAGE = "Usage"
 PARTS = ("Public", "Private", "Ignored")
 NUMBER = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def score_file(
+    entry: Entry, submission: Path, solution: Path | None, data: Path | None
+) -> tuple[dict[str, Any], Path, bool]:
+    """The scores of a submission, the solution, and whether that is simulated."""
+    source = find_source(entry, data) if solution is None else None
+    if source is not None:
+        try:
+            solution = find_table(source.folder, entry.competition.solution_file)
+        except DataError as error:
+            raise UserError(
+                f"there is no solution to compare with: {error}; name one with"
+                " --solution"
+            ) from error
+    assert solution is not None
+    scored = score_submission(submission, solution, entry.competition)
+    return scored, solution, source is not None and source.simulated
 
 
 def score_submission(
@@ -86,12 +108,21 @@ def _check_cells(
         faults.add(f"{doubled} ids that stand twice")
     check_classes(_cells(sheet, truth), competition.classes, faults)
     for column, is_right in (
-        (competition.weight or "", lambda cell: NUMBER.fullmatch(cell)),
+        (competition.weight or "", _is_weight),
         (USAGE, lambda cell: cell in PARTS),
     ):
         for line, cell in _cells(sheet, column):
             if not is_right(cell):
                 faults.add(f"odd values of {column}", f"line {line}: {shown(cell)}")
+
+
+def _is_weight(cell: str) -> bool:
+    """Whether a cell is a finite number, not below zero.
+
+    >>> [_is_weight(cell) for cell in ("2.5e-3", "-1", "1e999", "nan", "")]
+    [True, False, False, False, False]
+    """
+    return bool(NUMBER.fullmatch(cell)) and math.isfinite(float(cell))
 
 
 def _truth_column(sheet: Sheet, competition: Competition) -> str:

@@ -27,6 +27,7 @@ from ensemble.runs.sheet import (
     Sheet,
     check_columns,
     check_order,
+    encode_csv,
     read_bytes,
     read_sheet,
 )
@@ -71,11 +72,9 @@ def build_submission(
         "rank": rank_order(score).tolist(),
         "class": np.where(chosen, positive, negative).tolist(),
     }
-    rows = zip(
-        *(columns[kind] for kind in competition.submission.values()), strict=True
+    return encode_csv(
+        {column: columns[kind] for column, kind in competition.submission.items()}
     )
-    lines = (",".join(map(_quoted, row)) for row in [competition.submission, *rows])
-    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def check_submission(
@@ -218,18 +217,6 @@ def _write_once(
         files.write_atomically(path.with_suffix(".json"), origin)
         files.write_atomically(path, table)
         return path, True
-
-
-def _quoted(value: object) -> str:
-    """A cell of a CSV file. (Python's csv leaves a carriage return without quotes.)
-
-    >>> print(_quoted(7), _quoted("a b"), _quoted('a,"b"'))
-    7 a b "a,""b\"""
-    """
-    cell = str(value)
-    if not any(odd in cell for odd in ',"\r\n'):
-        return cell
-    return '"' + cell.replace('"', '""') + '"'
 
 
 def _filled(sheet: Sheet, column: str, faults: Faults) -> list[tuple[int, str]]:

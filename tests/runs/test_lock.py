@@ -65,18 +65,22 @@ def test_a_lock_dies_with_its_owner(path):
 def test_a_forked_child_does_not_keep_the_lock_of_a_dead_owner(path):
     reading, writing = os.pipe()
 
+    started, tell = os.pipe()
+
     def fork_a_child():
         if os.fork() == 0:
             os.close(writing)
+            os.write(tell, b"!")
             os.read(reading, 1)  # until the test is over
             os._exit(0)
+        os.read(started, 1)
 
     owner = Owner(path, beside=fork_a_child)
     owner.kill()
     with hold_lock(path):
         pass
-    os.close(writing)
-    os.close(reading)
+    for end in (writing, reading, started, tell):
+        os.close(end)
 
 
 def test_a_started_program_does_not_keep_the_lock_of_a_dead_owner(path):
