@@ -98,7 +98,7 @@ class BagStandardize(nn.Module):
 
     def forward(self, x_MNI: Tensor) -> Tensor:
         z_MNI = (x_MNI - self.mean_MI[:, None, :]) / self.scale_MI[:, None, :]
-        # infinities stay: a member that meets one must fail, not learn from a huge value
+        # infinities stay: a member that meets one must fail, not learn from it
         return torch.nan_to_num_(z_MNI, nan=0.0, posinf=torch.inf, neginf=-torch.inf)
 
 

@@ -1,8 +1,12 @@
 """The runs there are, at a glance: nothing but their run.json is read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
 
 from ensemble.errors import UserError
 from ensemble.runs.document import Document
@@ -37,6 +41,36 @@ def list_runs(root: Path) -> list[Summary]:
         _summarise(path)
         for path in sorted(found, key=lambda p: (p.parent.name, run_number(p), p.name))
     ]
+
+
+def runs_table(runs: Sequence[Summary]) -> Table:
+    """The runs as a table for a terminal."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("run", "state"):
+        table.add_column(column, no_wrap=True)
+    for column in ("members", "score", "AUC", "top", "minutes"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for run in runs:
+        name = escape(f"{run.competition}/{run.name}")
+        state = f"{run.state}, process {run.owner}" if run.owner else run.state
+        table.add_row(name, state, *_figures(run))
+        if run.problem:
+            table.add_row("", escape(run.problem))
+    return table
+
+
+def _figures(run: Summary) -> tuple[str, ...]:
+    result = run.result or {}
+    members = f"{run.n_members}/{run.n_planned}" if run.n_planned else ""
+    if result.get("honest") is None:
+        return (members, "", "", "", "")
+    return (
+        members,
+        f"{result['metric']} {result['honest']:.3f}",
+        f"{result['auc']:.4f}",
+        f"{result['fraction']:.1%}",
+        f"{result['wall_seconds'] / 60:.1f}",
+    )
 
 
 def _summarise(path: Path) -> Summary:

@@ -1,7 +1,7 @@
-"""What follows from the predictions of a bag: rule, scores, tables, submission, report."""
+"""What follows from the predictions of a bag: rule, scores, submission, report."""
 
 import resource
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from ensemble.recipe import Recipe
 from ensemble.runs.predictions import Predictions, load_predictions
 from ensemble.runs.report.collect import collect, to_json
 from ensemble.runs.report.render import render
+from ensemble.runs.sheet import encode_csv
 from ensemble.runs.store import RunFolder
-from ensemble.runs.submission import csv_table, write_submission
+from ensemble.runs.submission import write_submission
 from ensemble.spec import Competition
 from ensemble.validation.metrics import auc, log_loss
 from ensemble.validation.rules import FittedRule, fit_top_fraction, select_top
@@ -42,7 +43,7 @@ def write_outcome(
     store.write_artefact("test.csv", scores_csv(competition.id, test.ids, test_T))
     written = write_submission(
         store,
-        test.ids,
+        test.ids.tolist(),
         test_T,
         select_top(test_T, rule.fraction),
         root=submissions,
@@ -127,7 +128,7 @@ def _peak_memory(store: RunFolder) -> float:
     return max([here, *workers])
 
 
-def scores_csv(id_column: str, ids: Sequence[str], scores: Floats) -> bytes:
+def scores_csv(id_column: str, ids: Iterable[str], scores: Floats) -> bytes:
     """A table of ids and scores; the score of a row that nobody predicted is blank."""
     cells = ["" if np.isnan(score) else f"{score:.9g}" for score in scores]
-    return csv_table({id_column: ids, "score": cells})
+    return encode_csv({id_column: ids, "score": cells})
