@@ -45,6 +45,9 @@ class Inputs(Frozen):
     test_views: NonNegativeInt = Field(
         0, description="predictions are means over this many views; 0: as measured"
     )
+    clip: PositiveFloat | None = Field(
+        None, description="standardised z becomes z / sqrt(1 + (z / clip)^2)"
+    )
     noise: NonNegativeFloat = Field(
         0.0, description="standard deviation of noise added to standardised inputs"
     )
@@ -61,8 +64,15 @@ class MLP(Frozen):
         None, description="a first-layer unit sees at most so many inputs"
     )
     dense: bool = Field(False, description="each layer sees all earlier layers too")
+    periodic_std: PositiveFloat | None = Field(
+        None, description="spread of the frequencies of periodic embeddings; none: off"
+    )
+    n_frequencies: PositiveInt = Field(16, description="of each input's embedding")
+    n_periodic: PositiveInt = Field(4, description="outputs of each input's embedding")
     weight_std: PositiveFloat | None = Field(
-        None, description="standard deviation of first weights; by default sqrt(2 / I)"
+        None,
+        description="standard deviation of first weights; by default sqrt(2 / I), and"
+        " a tenth of sqrt(1 / I) in the last layer",
     )
     bias_std: NonNegativeFloat = 0.0
 
@@ -132,6 +142,9 @@ class Training(Frozen):
     batch_size: PositiveInt = 256
     loss: Literal["cross_entropy", "binary_cross_entropy", "squared"] = "cross_entropy"
     balance_classes: bool = Field(True, description="both classes get the same weight")
+    weight_power: Annotated[float, Field(ge=0, le=1)] = Field(
+        1.0, description="weights to this power: below 1, heavy rows count less"
+    )
     optimizer: Annotated[SGD | AdamW, Field(discriminator="kind")] = AdamW()
     schedule: Annotated[Exponential | OneCycle, Field(discriminator="kind")] = (
         OneCycle()

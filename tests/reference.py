@@ -202,3 +202,32 @@ def slow_mean_of_known(values_MRK):
         if known:
             mean_RK[place] = sum(known) / len(known)
     return mean_RK
+
+
+# --- ensemble.data.drift --------------------------------------------------------------
+
+
+def ks_distance_by_counting(train, test):
+    """The largest difference of the shares at or below any value; nan is the lowest."""
+    ours, theirs = (
+        [-math.inf if math.isnan(v) else v for v in part] for part in (train, test)
+    )
+    return max(
+        abs(
+            sum(v <= edge for v in ours) / len(ours)
+            - sum(v <= edge for v in theirs) / len(theirs)
+        )
+        for edge in ours + theirs
+    )
+
+
+def periodic_by_hand(x, frequency, phase, weight):
+    """Row by row, input by input: the inputs, then each one's sums of cosines."""
+    rows = []
+    for row in x:
+        cells = list(row)
+        for i, value in enumerate(row):
+            waves = torch.cos(2 * math.pi * frequency[i] * value + phase[i])
+            cells += [(waves * weight[i, :, e]).sum() for e in range(weight.shape[2])]
+        rows.append(torch.stack(cells))
+    return torch.stack(rows)

@@ -9,6 +9,7 @@ Shape letters in this file:
     H  units of a hidden layer
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -82,8 +83,59 @@ class BagLinear(nn.Module):
             self.weight_MIO.data.mul_(self.mask_MIO)
 
 
+class BagPeriodic(nn.Module):
+    """Inputs, and beside each what a small network makes of cosines of it.
+
+    An input x is followed by `sum_f w_f cos(2 pi c_f x + p_f)` for each of `n_outputs`
+    outputs; frequencies c (first drawn with `std`), phases p and weights w are learned.
+    Gorishniy et al., "On embeddings for numerical features in tabular deep learning",
+    2022, in the form of Holzmueller et al., "Better by default", 2024.
+
+    Shape: `(M, N, I) -> (M, N, I (1 + n_outputs))`; F frequencies, E outputs an input
+
+    >>> layer = BagPeriodic([Generator()], 3, std=0.1, n_frequencies=8, n_outputs=4)
+    >>> layer(torch.zeros(1, 5, 3)).shape
+    torch.Size([1, 5, 15])
+    """
+
+    def __init__(
+        self,
+        generators: Sequence[Generator],
+        n_inputs: int,
+        *,
+        std: float,
+        n_frequencies: int,
+        n_outputs: int,
+    ) -> None:
+        super().__init__()
+        shape = (n_inputs, n_frequencies)
+        draws = [
+            (
+                torch.randn(shape, generator=g) * std,
+                (torch.rand(shape, generator=g) - 0.5) * 2 * math.pi,
+                torch.randn(*shape, n_outputs, generator=g) * n_frequencies**-0.5,
+            )
+            for g in generators
+        ]
+        frequency, phase, weight = (
+            torch.stack(one) for one in zip(*draws, strict=True)
+        )
+        self.frequency_MIF = nn.Parameter(frequency)
+        self.phase_MIF = nn.Parameter(phase)
+        self.weight_MIFE = nn.Parameter(weight)
+
+    def forward(self, x_MNI: Tensor) -> Tensor:
+        turns_MINF = x_MNI.mT[..., None] * self.frequency_MIF[:, :, None, :]
+        waves_MINF = torch.cos(2 * math.pi * turns_MINF + self.phase_MIF[:, :, None, :])
+        embedded_MINE = waves_MINF @ self.weight_MIFE
+        return torch.cat([x_MNI, embedded_MINE.transpose(1, 2).flatten(2)], dim=-1)
+
+
 class BagStandardize(nn.Module):
     """Each member's own `(x - mean) / scale`; a missing value (NaN) becomes 0.
+
+    With `clip` = c a standardised z becomes `z / sqrt(1 + (z / c)^2)`, which leaves
+    small values alone and keeps all inside (-c, c) (Holzmueller et al., 2024).
 
     Shape: `(M, N, I) -> (M, N, I)`
     """
@@ -91,15 +143,21 @@ class BagStandardize(nn.Module):
     mean_MI: Tensor
     scale_MI: Tensor
 
-    def __init__(self, mean_MI: Tensor, scale_MI: Tensor) -> None:
+    def __init__(
+        self, mean_MI: Tensor, scale_MI: Tensor, clip: float | None = None
+    ) -> None:
         super().__init__()
+        self.clip = clip
         self.register_buffer("mean_MI", mean_MI)
         self.register_buffer("scale_MI", scale_MI)
 
     def forward(self, x_MNI: Tensor) -> Tensor:
         z_MNI = (x_MNI - self.mean_MI[:, None, :]) / self.scale_MI[:, None, :]
         # infinities stay: a member that meets one must fail, not learn from it
-        return torch.nan_to_num_(z_MNI, nan=0.0, posinf=torch.inf, neginf=-torch.inf)
+        torch.nan_to_num_(z_MNI, nan=0.0, posinf=torch.inf, neginf=-torch.inf)
+        if self.clip is None:
+            return z_MNI
+        return z_MNI / torch.sqrt(1 + (z_MNI / self.clip).square())
 
 
 class BagDropout:

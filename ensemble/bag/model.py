@@ -168,7 +168,11 @@ def load_members(
     idle = [Generator() for _ in members]
     model = build_model(
         recipe,
-        BagStandardize(state["standardize.mean_MI"], state["standardize.scale_MI"]),
+        BagStandardize(
+            state["standardize.mean_MI"],
+            state["standardize.scale_MI"],
+            recipe.inputs.clip,
+        ),
         Streams(idle, idle, idle, idle),
         views,
     )

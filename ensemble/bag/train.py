@@ -138,9 +138,13 @@ class _Group:
         self.in_bag = [data.in_bag(member) for member in members]
         self.held_out = [data.out_of_bag(member) for member in members]
         self.target = data.target_R
+        training = recipe.training
         self.plain_MR = [
             training_weights(
-                data.weight_R, data.target_R, rows, recipe.training.balance_classes
+                data.weight_R**training.weight_power,
+                data.target_R,
+                rows,
+                training.balance_classes,
             )
             for rows in self.in_bag
         ]
@@ -158,7 +162,6 @@ class _Group:
             _RowOrder(rows, member_stream(member, "order"))
             for rows, member in zip(self.in_bag, members, strict=True)
         ]
-        training = recipe.training
         self.n_steps = steps_per_epoch(
             len(data.target_R), recipe.bag.n_splits, training.batch_size
         )
@@ -318,7 +321,7 @@ def _standardize(
         mean_I, scale_I = mean_and_scale(data.features_RI[rows], weight_R[rows])
         means.append(torch.from_numpy(mean_I))
         scales.append(torch.from_numpy(scale_I))
-    return BagStandardize(torch.stack(means), torch.stack(scales))
+    return BagStandardize(torch.stack(means), torch.stack(scales), recipe.inputs.clip)
 
 
 def _curve_epochs(n_epochs: int, n_points: int) -> list[int]:

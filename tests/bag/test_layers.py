@@ -2,8 +2,14 @@ import pytest
 import torch
 from torch import Generator
 
-from ensemble.bag.layers import BagDropout, BagLinear, BagStandardize, keep_largest
-from tests.reference import max_channel_by_hand
+from ensemble.bag.layers import (
+    BagDropout,
+    BagLinear,
+    BagPeriodic,
+    BagStandardize,
+    keep_largest,
+)
+from tests.reference import max_channel_by_hand, periodic_by_hand
 
 
 def seeded(*seeds: int) -> list[Generator]:
@@ -96,3 +102,27 @@ def test_a_missing_value_becomes_the_mean():
     layer = BagStandardize(torch.tensor([[1.0, 5.0]]), torch.tensor([[2.0, 1.0]]))
     x_MNI = torch.tensor([[[3.0, float("nan")]]])
     assert layer(x_MNI).tolist() == [[[1.0, 0.0]]]
+
+
+def test_smooth_clipping_leaves_small_values_and_bounds_large_ones():
+    layer = BagStandardize(torch.zeros(1, 1), torch.ones(1, 1), clip=3.0)
+    z = layer(torch.tensor([[[0.01], [3.0], [1e6], [-1e6]]])).flatten()
+    torch.testing.assert_close(z, torch.tensor([0.01, 3 / 2**0.5, 3.0, -3.0]))
+
+
+def test_periodic_embeddings_are_the_sums_written_out():
+    layer = BagPeriodic(seeded(1, 2), 3, std=0.5, n_frequencies=4, n_outputs=2)
+    x_MNI = torch.randn(2, 5, 3)
+    for m in range(2):
+        expected = periodic_by_hand(
+            x_MNI[m], layer.frequency_MIF[m], layer.phase_MIF[m], layer.weight_MIFE[m]
+        )
+        torch.testing.assert_close(layer(x_MNI)[m], expected)
+
+
+def test_a_member_has_the_same_embedding_alone_and_in_a_bag():
+    sizes = {"std": 0.5, "n_frequencies": 4, "n_outputs": 2}
+    x_MNI = torch.randn(2, 5, 3)
+    together = BagPeriodic(seeded(1, 2), 3, **sizes)(x_MNI)
+    alone = BagPeriodic(seeded(2), 3, **sizes)(x_MNI[1:])
+    torch.testing.assert_close(together[1], alone[0])

@@ -63,11 +63,18 @@ MELIS = Recipe(
 MODERN = Recipe(
     name="modern",
     bag=Bag(n_splits=2, n_repeats=4),
-    inputs=Inputs(noise=0.1),
+    inputs=Inputs(noise=0.1, clip=3.0),
     network=MLP(hidden=(9, 9), activation="silu", dropout=0.2, dense=True),
-    training=Training(epochs=3, batch_size=20, loss="binary_cross_entropy"),
+    training=Training(
+        epochs=3, batch_size=20, loss="binary_cross_entropy", weight_power=0.5
+    ),
 )
-RECIPES = pytest.mark.parametrize("recipe", [MELIS, MODERN], ids=["melis", "modern"])
+PERIODIC = MODERN.model_copy(
+    update={"network": MLP(hidden=(9,), activation="relu", periodic_std=0.3)}
+)
+RECIPES = pytest.mark.parametrize(
+    "recipe", [MELIS, MODERN, PERIODIC], ids=["melis", "modern", "periodic"]
+)
 
 
 def turned(x, columns, uniform):
@@ -146,6 +153,7 @@ def test_prediction_is_the_network_written_out():
     w = {name: torch.from_numpy(array) for name, array in trained.weights.items()}
     x = torch.from_numpy(DATA.test_TI)
     z = (x - w["standardize.mean_MI"]) / w["standardize.scale_MI"]
+    z = z / torch.sqrt(1 + z.square() / 9)
     h1 = torch.nn.functional.silu(
         z @ w["network.layers.0.weight_MIO"] + w["network.layers.0.bias_MO"]
     )

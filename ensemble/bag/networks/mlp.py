@@ -10,7 +10,13 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from ensemble.bag.layers import BagDropout, BagLinear, in_groups, keep_largest
+from ensemble.bag.layers import (
+    BagDropout,
+    BagLinear,
+    BagPeriodic,
+    in_groups,
+    keep_largest,
+)
 
 Activation = Literal["relu", "silu", "max_channel", "maxout"]
 
@@ -21,7 +27,8 @@ class BagMLP(nn.Module):
     `activation` is one of relu, silu, max_channel (of `group_size` neighbours the
     largest passes) and maxout (it alone is handed on, so that the next layer has
     `group_size` times fewer inputs: Goodfellow et al., 2013). With `dense`, a layer is
-    fed with the inputs and all earlier layers side by side (Huang et al., 2017).
+    fed with the inputs and all earlier layers side by side (Huang et al., 2017). With
+    `periodic_std`, periodic embeddings of the inputs stand beside them.
 
     Weights are drawn from `weight_generators`, dropout masks from `dropout_generators`,
     one of each a member. Masks are drawn in training mode only.
@@ -49,6 +56,9 @@ class BagMLP(nn.Module):
         dropout: float = 0.0,
         inputs_per_unit: int | None = None,
         dense: bool = False,
+        periodic_std: float | None = None,
+        n_frequencies: int = 16,
+        n_periodic: int = 4,
         weight_std: float | None = None,
         bias_std: float = 0.0,
     ) -> None:
@@ -64,15 +74,28 @@ class BagMLP(nn.Module):
         self.group_size = group_size
         self.dense = dense
         self.dropout = BagDropout(dropout, dropout_generators)
-        self.layers = nn.ModuleList()
+        self.embedding: nn.Module = nn.Identity()
         width = n_inputs
+        if periodic_std is not None:
+            self.embedding = BagPeriodic(
+                weight_generators,
+                n_inputs,
+                std=periodic_std,
+                n_frequencies=n_frequencies,
+                n_outputs=n_periodic,
+            )
+            width = n_inputs * (1 + n_periodic)
+        self.layers = nn.ModuleList()
         for layer, size in enumerate([*hidden, n_outputs]):
+            std = weight_std
+            if std is None and layer == len(hidden):  # first answers near indecision
+                std = 0.1 * width**-0.5
             self.layers.append(
                 BagLinear(
                     weight_generators,
                     width,
                     size,
-                    weight_std=weight_std,
+                    weight_std=std,
                     bias_std=bias_std,
                     inputs_per_unit=inputs_per_unit if layer == 0 else None,
                 )
@@ -81,7 +104,7 @@ class BagMLP(nn.Module):
             width = width + handed_on if dense else handed_on
 
     def forward(self, x_MNI: Tensor) -> Tensor:
-        x = x_MNI
+        x = self.embedding(x_MNI)
         *hidden_layers, last_layer = self.layers
         for layer in hidden_layers:
             h = self._activate(layer(x))
