@@ -20,6 +20,7 @@ C. Adam-Bourdarios et al., "Learning to discover: the Higgs boson machine learni
 challenge", documentation of 2014, CERN Open Data record 329.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,7 +140,18 @@ def or_nothing(jet: Momentum) -> Momentum:
     >>> or_nothing(Momentum.polar(np.array([np.nan, 2.0]), 0.0, 0.0)).px.tolist()
     [0.0, 2.0]
     """
-    return Momentum(*map(np.nan_to_num, (jet.px, jet.py, jet.pz, jet.energy)))
+    return each_part(np.nan_to_num, jet)
+
+
+def each_part(function: Callable[..., Array], *particles: Momentum) -> Momentum:
+    """What the function makes of all px, of all py, of all pz and of all energies.
+
+    >>> one = Momentum.polar(np.ones(3), 0.0, 0.0)
+    >>> each_part(lambda part: part[:2], one).energy.tolist()
+    [1.0, 1.0]
+    """
+    parts = ((p.px, p.py, p.pz, p.energy) for p in particles)
+    return Momentum(*map(function, *parts))
 
 
 def angle_between(one: Momentum, other: Momentum) -> Array:
