@@ -230,8 +230,10 @@ def _filled(sheet: Sheet, column: str, faults: Faults) -> list[tuple[int, str]]:
 
 def _check_ranks(cells: Sequence[tuple[int, str]], n_rows: int, faults: Faults) -> None:
     """Note where ranks are not a permutation of 1 to n."""
-    odd = [(line, cell) for line, cell in cells if not WHOLE_NUMBER.fullmatch(cell)]
-    good = [(line, cell) for line, cell in cells if WHOLE_NUMBER.fullmatch(cell)]
+    good: list[tuple[int, str]] = []
+    odd: list[tuple[int, str]] = []
+    for at in cells:
+        (good if WHOLE_NUMBER.fullmatch(at[1]) else odd).append(at)
     for kind, places in (
         ("ranks that are no whole numbers written like 12", _places(odd)),
         (

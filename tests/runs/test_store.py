@@ -333,6 +333,16 @@ def test_clean_removes_litter_and_nothing_else(run):
     assert not (run.path / "members" / "0004").exists()
 
 
+def test_a_half_member_leaves_nothing_in_the_whole_one(tmp_path):
+    run = make_run(tmp_path, n_members=0)
+    litter = run.path / "members" / "0000" / ".oof.npy.00ff.tmp"
+    litter.parent.mkdir(parents=True)
+    litter.write_bytes(b"half")
+    with run.lock():
+        run.save_members([member(0)])
+    assert not litter.exists()
+
+
 # --- hostility ---------------------------------------------------------------------
 
 

@@ -16,11 +16,6 @@ from tests.runs.samples import DOCUMENT, make_run, member, tree
 MODES = {"disk full": errno.ENOSPC, "input/output error": errno.EIO, "death": None}
 
 
-@pytest.fixture(autouse=True)
-def fsync_does_not_wait(monkeypatch):
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
 @pytest.fixture
 def half(tmp_path):
     """A run with two members of four, an artefact, and litter of a dead process."""
@@ -133,6 +128,15 @@ def test_run_json_is_written_after_all_files_of_a_group(tmp_path, monkeypatch):
     with run.lock():
         run.save_members([member(1), member(2)])
     assert names == ["oof.npy", "test.npy", "weights.safetensors"] * 2 + ["run.json"]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_write_that_failed_leaves_nothing_behind(tmp_path, n):
+    (tmp_path / "a").write_bytes(b"before")
+    with Injector(n).installed() as injector, pytest.raises(UserError):
+        files.write_atomically(tmp_path / "a", b"content")
+    assert injector.fired == ("write", "fsync", "replace")[n - 1]
+    assert tree(tmp_path) == {"a": b"before"}
 
 
 def test_a_short_write_is_continued(tmp_path, monkeypatch):
