@@ -8,6 +8,7 @@ from ensemble.catalog import Entry, load_hook
 from ensemble.data.download import download
 from ensemble.data.tables import find_table
 from ensemble.errors import DataError, UserError
+from ensemble.files import make_folder
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,6 @@ def has_data(entry: Entry, folder: Path) -> bool:
     except DataError:
         return False
     return True
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, or say why that is impossible."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
 def download_data(entry: Entry, root: Path, tell: Callable[[int, int], None]) -> Path:

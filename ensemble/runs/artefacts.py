@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ensemble.errors import DamagedError
-from ensemble.runs.files import read_regular, sha256
+from ensemble.files import read_regular, sha256
 
 
 def note_of(data: bytes) -> dict[str, Any]:

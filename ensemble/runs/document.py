@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from ensemble.errors import DamagedError, UserError
-from ensemble.runs.files import read_regular, sha256
+from ensemble.files import read_regular, sha256
 from ensemble.spec import Frozen
 
 FORMAT = 1  # of the run folder; a higher one is refused, lower ones are read

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from ensemble import files
 from ensemble.errors import UserError
-from ensemble.runs import files
 from ensemble.runs.lock import hold_lock
 
 COLUMNS = (

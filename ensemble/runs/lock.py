@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ensemble.errors import LockedError
-from ensemble.runs.files import disk_errors
+from ensemble.files import disk_errors
 
 # Locks of this process. A lock lives as long as its file is open anywhere, so a forked
 # child closes its copies: else it would keep the lock of an owner that is dead. In

@@ -14,8 +14,8 @@ from ensemble.bag.workers import load_views, pick_device
 from ensemble.catalog import code_sha256, load_entry
 from ensemble.data.tables import read_table
 from ensemble.errors import UserError
+from ensemble.files import write_atomically
 from ensemble.recipe import Recipe
-from ensemble.runs.files import write_atomically
 from ensemble.runs.outcome import scores_csv
 from ensemble.runs.predictions import finished_members
 from ensemble.runs.store import RunFolder, open_run

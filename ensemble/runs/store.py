@@ -22,8 +22,8 @@ from typing import Any, NamedTuple, NoReturn, final
 import numpy as np
 import safetensors.numpy
 
+from ensemble import files
 from ensemble.errors import DamagedError, UserError
-from ensemble.runs import files
 from ensemble.runs.artefacts import note_of, read_checked, what_is_wrong
 from ensemble.runs.document import (
     FORMAT,

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ensemble import files
 from ensemble.data.faults import Faults, shown
 from ensemble.errors import DataError, UserError
-from ensemble.runs import files
 from ensemble.runs.ledger import Entry, append_entry
 from ensemble.runs.lock import hold_lock
 from ensemble.runs.predictions import finished_members

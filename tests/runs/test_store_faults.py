@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
+from ensemble import files
 from ensemble.errors import UserError
-from ensemble.runs import files
 from ensemble.runs.listing import list_runs
 from ensemble.runs.store import create_run, open_run
 from tests.runs.fault import DEATH, Injector, count_calls, in_child
