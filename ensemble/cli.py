@@ -3,6 +3,7 @@
 Heavy imports stay inside the verbs, so that help is there at once.
 """
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ensemble.runs.opened import Run
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SECONDS_TO_LEAVE = 4
 
 app = typer.Typer(
     help="Bags of neural networks for machine-learning competitions.",
@@ -157,9 +161,9 @@ def check(competition: Name, data: DataFolder = None) -> None:
     Example: ensemble check higgs --data data/higgs
     """
     from ensemble.catalog import load_entry
-    from ensemble.data.check import check_examples, print_check
     from ensemble.data.examples import load_examples
     from ensemble.data.source import find_source
+    from ensemble.validation.check import check_examples, print_check
 
     console = _console()
     entry = load_entry(competition)
@@ -268,7 +272,7 @@ def report(folder: RunPath) -> None:
 
 def main() -> NoReturn:
     """Run the program; its exit code says how it ended."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, _interrupt)
     try:
         app()
@@ -286,6 +290,11 @@ def main() -> NoReturn:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Unwind undisturbed by a second Ctrl-C, and be out in time whatever happens."""
+    for one in SIGNALS:
+        signal.signal(one, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(128 + number))
+    signal.alarm(SECONDS_TO_LEAVE)
     raise Interrupted(number)
 
 

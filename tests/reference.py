@@ -204,7 +204,7 @@ def slow_mean_of_known(values_MRK):
     return mean_RK
 
 
-# --- ensemble.data.drift --------------------------------------------------------------
+# --- ensemble.validation.drift --------------------------------------------------------
 
 
 def ks_distance_by_counting(train, test):

@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ensemble.errors import DamagedError, LockedError, UserError
+from ensemble.files import sync_folder
 from ensemble.spec import Download
 
 TRIES = 6
@@ -53,7 +54,7 @@ def download(
         _fetch_all(job, pause)
         os.fsync(part.fileno())
         os.replace(part.name, target)
-    _sync(folder)
+    sync_folder(folder)
     job.version_file.unlink(missing_ok=True)
     return target
 
@@ -143,15 +144,6 @@ def _writing(path: Path) -> Iterator[None]:
             f"cannot write {path}: {error.strerror}; mend that and start again, what"
             " has come so far is kept"
         ) from None
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder outlast a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _fetch_all(job: _Job, pause: Callable[[float], None]) -> None:

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from ensemble.data.check import check_examples, print_check
 from ensemble.data.examples import Examples, load_examples
 from ensemble.spec import Competition
+from ensemble.validation.check import check_examples, print_check
 from tests.data.test_examples import TOY
 
 N = 400

@@ -13,10 +13,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ensemble.data.drift import adversarial_auc, column_drift, judge
 from ensemble.data.examples import Examples
 from ensemble.data.faults import some
 from ensemble.spec import Competition
+from ensemble.validation.drift import adversarial_auc, column_drift, judge
+from ensemble.validation.folds import weight_strata
 
 DRIFTED = 0.01  # a corrected p-value below this is worth a look
 MOST_COLUMNS = 40  # shown on a terminal
@@ -82,8 +83,6 @@ def _strata(competition: Competition, train: Examples) -> list[Report]:
     """Weights often take few values, which tell where a row comes from."""
     if train.weight is None or competition.weight_strata is None:
         return []
-    from ensemble.validation.folds import weight_strata
-
     target = _target(train)
     stratum = weight_strata(train.weight, target, competition.weight_strata)
     strata = []

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensemble.data.drift import adversarial_auc, column_drift, judge
+from ensemble.validation.drift import adversarial_auc, column_drift, judge
 from tests.reference import ks_distance_by_counting
 
 values = st.lists(st.sampled_from([0.0, 1.0, 2.0, np.nan]), min_size=1, max_size=8)
