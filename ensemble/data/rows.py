@@ -155,9 +155,8 @@ class _Table:
     ) -> np.ndarray:
         """NaN where there is no value. Cell by cell only where something is odd."""
         joined = "".join(cells)
-        if (
-            joined.isascii() and "_" not in joined
-        ):  # Python's float reads 1_000, and all digits
+        # Python's float would read 1_000, and the digits of every script
+        if joined.isascii() and "_" not in joined:
             try:
                 numbers = np.fromiter(map(float, cells), float, len(cells))
             except ValueError:
