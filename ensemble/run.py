@@ -13,7 +13,7 @@ Resuming is the same: what is missing is trained.
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from ensemble.data.source import (
     find_sample,
     find_source,
 )
-from ensemble.errors import Interrupted, MembersFailedError, UserError
+from ensemble.errors import MembersFailedError, UserError
 from ensemble.recipe import Recipe
 from ensemble.runs.difference import is_growth, run_difference
 from ensemble.runs.opened import Run
@@ -206,7 +206,14 @@ def _train(job: _Job, store: RunFolder) -> None:
     )
     clock = _Clock(store)
     trained = train_groups(
-        groups, data, job.recipe, views, job.n_workers, job.device, watch.epoch
+        groups,
+        data,
+        job.recipe,
+        views,
+        job.n_workers,
+        job.device,
+        watch.epoch,
+        scratch=store.path,
     )
     try:
         for group in trained:
@@ -303,8 +310,9 @@ def _state(store: RunFolder) -> Iterator[None]:
     except MembersFailedError:
         store.update(state="failed")
         raise
-    except (KeyboardInterrupt, Interrupted):
-        store.update(state="interrupted")
+    except BaseException:
+        with suppress(UserError):  # the disk may be why
+            store.update(state="interrupted")
         raise
 
 

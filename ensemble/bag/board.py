@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ensemble.errors import UserError
+
 FIELDS = ("epoch", "loss")
 
 
@@ -30,11 +32,23 @@ class Board:
         return int(epoch), float(loss)
 
 
-def new_board(n_groups: int) -> Board:
-    """A board on which no group has begun; the caller removes its file."""
+def new_board(n_groups: int, folder: Path | None = None) -> Board:
+    """A board on which no group has begun; the caller removes its file.
+
+    It lies in the folder for temporary files, or in `folder`: then the next owner of a
+    run folder removes it, should this process be killed.
+    """
     size = n_groups * len(FIELDS) * np.dtype(np.float64).itemsize
-    with tempfile.NamedTemporaryFile(prefix="ensemble-board-", delete=False) as file:
-        file.write(bytes(size))
+    try:
+        with tempfile.NamedTemporaryFile(
+            prefix=".board-", suffix=".tmp", dir=folder, delete=False
+        ) as file:
+            file.write(bytes(size))
+    except OSError as error:
+        raise UserError(
+            f"a file of {size} bytes could not be written to"
+            f" {folder or tempfile.gettempdir()} ({error.strerror})"
+        ) from error
     return Board(Path(file.name), n_groups)
 
 

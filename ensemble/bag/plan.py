@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -41,7 +42,16 @@ def plan_bag(n_splits: int, n_repeats: int, seed: int) -> list[Member]:
 def make_groups(members: Sequence[Member], size: int) -> list[list[Member]]:
     """The members cut into groups of at most `size`, in order.
 
-    >>> [[m.index for m in group] for group in make_groups(plan_bag(5, 1, 0), 2)]
+    Members 0 to size - 1 are a group, and so on, whichever of them are there: so a run
+    that was interrupted goes on with the groups that it had before.
+
+    >>> bag = plan_bag(5, 1, seed=0)
+    >>> [[m.index for m in group] for group in make_groups(bag, 2)]
     [[0, 1], [2, 3], [4]]
+    >>> [[m.index for m in group] for group in make_groups(bag[1:], 2)]
+    [[1], [2, 3], [4]]
     """
-    return [list(members[i : i + size]) for i in range(0, len(members), size)]
+    return [
+        list(group)
+        for _, group in groupby(members, lambda member: member.index // size)
+    ]

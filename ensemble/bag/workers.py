@@ -4,12 +4,21 @@ Workers get arrays and plain values and give back what a group has learned; only
 driver writes files. Threads are shared out so that workers x threads never exceed the
 cores: two processes of two threads on two cores run at a sixth of the speed of two of
 one thread each.
+
+Workers never hear of Ctrl-C: the driver ends them. And they end when the driver does,
+however it ended.
 """
 
+import os
+import signal
 import threading
+import time
+import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from multiprocessing import current_process, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +35,8 @@ from ensemble.errors import UserError
 from ensemble.recipe import Recipe
 
 POLL_SECONDS = 0.2
+ATTEMPTS = 3  # at a group, while workers die
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 EpochHook = Callable[[int, int, float], None]
 
@@ -48,10 +59,12 @@ def train_groups(
     jobs: int = 1,
     device: str = "cpu",
     on_epoch: EpochHook = lambda group, epoch, loss: None,
+    scratch: Path | None = None,
 ) -> Generator[list[TrainedMember]]:
     """Train all groups, `jobs` at a time; each is handed over once it is finished.
 
-    `on_epoch(group, epoch, loss)` hears of the progress of the groups, from 0.
+    `on_epoch(group, epoch, loss)` hears of the progress of the groups, from 0. A
+    temporary file may lie in `scratch`. Closing the generator ends the workers.
     """
     if jobs == 1:
         views = load_views(view_hooks)
@@ -60,24 +73,40 @@ def train_groups(
                 hear = _for_group(on_epoch, g)
                 yield train_group(data, group, recipe, views, device, hear)
         return
-    with _watched_board(len(groups), on_epoch) as board:
-        tasks = (
-            joblib.delayed(_train_in_worker)(
+    with _watched_board(len(groups), on_epoch, scratch) as board:
+        n_threads = max(1, joblib.cpu_count() // jobs)
+        tasks = {
+            g: joblib.delayed(_train_in_worker)(
                 g, len(groups), group, data, recipe, view_hooks, device, board.path,
-                max(1, joblib.cpu_count() // jobs),
+                n_threads, os.getpid(),
             )
             for g, group in enumerate(groups)
-        )  # fmt: skip
+        }  # fmt: skip
+        yield from _work_off(tasks, jobs)
+
+
+def _work_off(tasks: dict[int, Any], jobs: int) -> Generator[list[TrainedMember]]:
+    """What the tasks make, as it comes; a worker that dies costs an attempt only."""
+    for _ in range(ATTEMPTS):
+        # More tasks ahead than loky's queue holds, and its thread fails when ended.
         workers = joblib.Parallel(
-            n_jobs=jobs, return_as="generator_unordered", pre_dispatch="all"
+            jobs,
+            return_as="generator_unordered",
+            pre_dispatch="2*n_jobs",
+            batch_size=1,
         )
         try:
-            yield from workers(tasks)
-        except TerminatedWorkerError as error:
-            raise UserError(
-                "a worker process died (killed, or out of memory);"
-                " what was finished is saved, resume the run, perhaps with fewer --jobs"
-            ) from error
+            with _started(workers, list(tasks.values())) as results:
+                for g, trained in results:
+                    del tasks[g]
+                    yield trained
+            return
+        except TerminatedWorkerError:
+            continue
+    raise UserError(
+        f"a worker process died {ATTEMPTS} times (killed, or out of memory);"
+        " what was finished is saved, resume the run, perhaps with fewer --jobs"
+    )
 
 
 def load_views(hooks: ViewHooks | None) -> Views | None:
@@ -124,7 +153,9 @@ def _train_in_worker(
     device: str,
     board_path: Path,
     n_threads: int,
-) -> list[TrainedMember]:
+    driver: int,
+) -> tuple[int, list[TrainedMember]]:
+    _end_with(driver)
     board = find_board(board_path, n_groups)
 
     def hear(epoch: int, loss: float) -> None:
@@ -132,7 +163,68 @@ def _train_in_worker(
             board.write(g, epoch, loss)
 
     with _threads(n_threads):
-        return train_group(data, members, recipe, load_views(view_hooks), device, hear)
+        views = load_views(view_hooks)
+        return g, train_group(data, members, recipe, views, device, hear)
+
+
+@cache  # once in a process
+def _end_with(driver: int) -> None:
+    """End this worker when the driver is gone, even if it was killed.
+
+    Else it would train its group to the end, and then wait five minutes for another.
+    Workers that loky did not start are somebody else's.
+    """
+
+    def watch() -> None:
+        while os.getppid() == driver:
+            time.sleep(POLL_SECONDS)
+        os._exit(1)
+
+    if current_process().name.startswith("LokyProcess"):
+        threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _started(
+    workers: joblib.Parallel, tasks: list[Any]
+) -> Iterator[Generator[tuple[int, list[TrainedMember]]]]:
+    """Results as they come; given up in the middle, it ends the workers."""
+    trained = None
+    try:
+        with _signals_wait():
+            trained = workers(tasks)
+        yield trained
+    finally:
+        if trained is not None:
+            with warnings.catch_warnings():  # work is given up on purpose
+                warnings.simplefilter("ignore")
+                trained.close()
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Ctrl-C and the like wait until the block is left.
+
+    Processes that are started here never hear of them: they inherit the mask. In the
+    driver that is not enough, since a signal may reach another thread of it.
+    """
+    resource_tracker.ensure_running()  # its start would unblock them (Python 3.11)
+    waiting: list[int] = []
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {
+            number: signal.signal(number, lambda number, _: waiting.append(number))
+            for number in SIGNALS
+        }
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if waiting:
+            signal.raise_signal(waiting[0])
 
 
 @contextmanager
@@ -146,9 +238,11 @@ def _threads(n_threads: int) -> Iterator[None]:
 
 
 @contextmanager
-def _watched_board(n_groups: int, on_epoch: EpochHook) -> Iterator[Board]:
+def _watched_board(
+    n_groups: int, on_epoch: EpochHook, folder: Path | None
+) -> Iterator[Board]:
     """A board that is read now and then by a thread, which tells what is new."""
-    board, stop = new_board(n_groups), threading.Event()
+    board, stop = new_board(n_groups, folder), threading.Event()
 
     def watch() -> None:
         seen = [0] * n_groups
