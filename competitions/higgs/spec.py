@@ -108,9 +108,9 @@ MELIS = Recipe(
 QUICK = MELIS.model_copy(
     update={
         "name": "quick",
-        "about": "the winning recipe with 8 networks and a quarter of its epochs",
+        "about": "the winning recipe with 8 networks and a fifth of its epochs",
         "bag": Bag(n_splits=2, n_repeats=4),
-        "training": MELIS.training.model_copy(update={"epochs": 50, "emphasis": None}),
+        "training": MELIS.training.model_copy(update={"epochs": 40, "emphasis": None}),
     }
 )
 
@@ -121,7 +121,11 @@ SMOKE = MELIS.model_copy(
         "bag": Bag(n_splits=2, n_repeats=1),
         "network": MELIS.network.model_copy(update={"hidden": (60, 60)}),
         "training": MELIS.training.model_copy(
-            update={"epochs": 4, "emphasis": Emphasis(first_epoch=2, every=1)}
+            update={
+                "epochs": 4,
+                "batch_size": 512,
+                "emphasis": Emphasis(first_epoch=2, every=1),
+            }
         ),
     }
 )
