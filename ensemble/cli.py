@@ -70,6 +70,7 @@ def run(
 
     Example: ensemble run higgs --recipe quick --jobs 2
     """
+    _must_be_free(folder)
     from ensemble.display import make_display
     from ensemble.run import run_competition
 
@@ -106,6 +107,7 @@ def resume(
 
     Example: ensemble resume runs/higgs/0001-quick --set bag.n_repeats=35
     """
+    _must_be_free(folder)
     from ensemble.display import make_display
     from ensemble.run import resume_run
 
@@ -296,6 +298,15 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     signal.signal(signal.SIGALRM, lambda *_: os._exit(128 + number))
     signal.alarm(SECONDS_TO_LEAVE)
     raise Interrupted(number)
+
+
+def _must_be_free(folder: Path | None) -> None:
+    """Refuse a run that another process works on at once: torch takes seconds."""
+    from ensemble.runs.lock import hold_lock
+
+    if folder is not None and (folder / ".lock").is_file():
+        with hold_lock(folder / ".lock"):
+            pass
 
 
 def _console() -> "Console":

@@ -13,7 +13,7 @@ Resuming is the same: what is missing is trained.
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,11 +86,11 @@ def run_competition(
     if not isinstance(recipe, Recipe):
         recipe = entry.recipe(recipe)
     recipe = with_settings(recipe, settings)
-    source = find_source(entry, _path(data), tell=(watch or Silent()).note)
-    job = _prepare(entry, recipe, source, submissions, jobs, device, watch)
-    if folder is None or not (Path(folder) / "run.json").exists():
-        return _work(job, create_run(Path(runs), recipe.name, _describe(job)))
-    return _work(job, open_run(Path(folder)))
+    store = _run_in(_path(folder))
+    with store.lock() if store else nullcontext():
+        source = find_source(entry, _path(data), tell=(watch or Silent()).note)
+        job = _prepare(entry, recipe, source, submissions, jobs, device, watch)
+        return _work(job, store or create_run(Path(runs), recipe.name, _describe(job)))
 
 
 def resume_run(
@@ -108,11 +108,19 @@ def resume_run(
     `settings` may raise `bag.n_repeats`, nothing else: the members that are there stay.
     """
     store = open_run(Path(folder))
-    entry = load_entry(store.document["entry"])
-    recipe = with_settings(Recipe.model_validate(store.document["recipe"]), settings)
-    source = find_source(entry, _path(data or store.document["data"]["folder"]))
-    job = _prepare(entry, recipe, source, submissions, jobs, device, watch)
-    return _work(job, store)
+    with store.lock():  # before the data are read: who comes second knows it at once
+        before = store.document
+        entry = load_entry(before["entry"])
+        recipe = with_settings(Recipe.model_validate(before["recipe"]), settings)
+        source = find_source(entry, _path(data or before["data"]["folder"]))
+        job = _prepare(entry, recipe, source, submissions, jobs, device, watch)
+        return _work(job, store)
+
+
+def _run_in(folder: Path | None) -> RunFolder | None:
+    if folder is None or not (folder / "run.json").exists():
+        return None
+    return open_run(folder)
 
 
 def _prepare(
