@@ -141,6 +141,11 @@ class Training(Frozen):
     epochs: PositiveInt = 30
     batch_size: PositiveInt = 256
     loss: Literal["cross_entropy", "binary_cross_entropy", "squared"] = "cross_entropy"
+    learn: Literal["classes", "strata"] = Field(
+        "classes",
+        description="what networks tell apart: the classes, or (with cross_entropy) the"
+        " weight strata in them, whose probabilities are then summed",
+    )
     balance_classes: bool = Field(True, description="both classes get the same weight")
     weight_power: Annotated[float, Field(ge=0, le=1)] = Field(
         1.0, description="weights to this power: below 1, heavy rows count less"

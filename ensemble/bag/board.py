@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ensemble.errors import UserError
+from ensemble.files import TEMPORARY, disk_errors
 
 FIELDS = ("epoch", "loss")
 
@@ -39,16 +39,13 @@ def new_board(n_groups: int, folder: Path | None = None) -> Board:
     run folder removes it, should this process be killed.
     """
     size = n_groups * len(FIELDS) * np.dtype(np.float64).itemsize
-    try:
-        with tempfile.NamedTemporaryFile(
-            prefix=".board-", suffix=".tmp", dir=folder, delete=False
-        ) as file:
-            file.write(bytes(size))
-    except OSError as error:
-        raise UserError(
-            f"a file of {size} bytes could not be written to"
-            f" {folder or tempfile.gettempdir()} ({error.strerror})"
-        ) from error
+    with (
+        disk_errors(folder or Path(tempfile.gettempdir())),
+        tempfile.NamedTemporaryFile(
+            prefix=".board-", suffix=TEMPORARY, dir=folder, delete=False
+        ) as file,
+    ):
+        file.write(bytes(size))
     return Board(Path(file.name), n_groups)
 
 

@@ -12,7 +12,7 @@ from ensemble.catalog import Entry, load_hook
 from ensemble.data.examples import Examples
 from ensemble.errors import UserError
 from ensemble.recipe import Recipe
-from ensemble.validation.folds import fold_keys, split_repeats
+from ensemble.validation.folds import fold_keys, split_repeats, weight_strata
 
 
 def make_training_data(
@@ -34,6 +34,7 @@ def make_training_data(
     data = TrainingData(
         features_RI=_as_array(inputs),
         target_R=train.target,
+        label_R=make_labels(entry, recipe, train),
         weight_R=weight,
         folds_QR=split_repeats(
             keys, recipe.bag.n_splits, recipe.bag.n_repeats, recipe.bag.seed
@@ -41,6 +42,28 @@ def make_training_data(
         test_TI=_as_array(make_features(entry.folder, recipe, test.features)),
     )
     return data, find_views(entry.folder, recipe, inputs)
+
+
+def make_labels(entry: Entry, recipe: Recipe, train: Examples) -> NDArray[np.int64]:
+    """What networks learn to tell apart: classes, or the weight strata in them."""
+    if train.target is None:
+        raise ValueError("make_labels takes training rows with a target")
+    if recipe.training.learn == "classes":
+        return train.target
+    n_strata = entry.competition.weight_strata
+    if n_strata is None or train.weight is None:
+        raise UserError(
+            f"recipe {recipe.name} learns strata, but {entry.competition.name} has no"
+            " weight strata; use --set training.learn=classes"
+        )
+    if recipe.training.loss != "cross_entropy":
+        raise UserError(
+            f"recipe {recipe.name} learns strata, which takes training.loss ="
+            f" cross_entropy, not {recipe.training.loss}"
+        )
+    first = np.concatenate([[0], np.cumsum(n_strata)[:-1]])
+    strata = weight_strata(train.weight, train.target, n_strata)
+    return np.asarray(first[train.target] + strata, np.int64)
 
 
 def make_features(folder: Path, recipe: Recipe, raw: pd.DataFrame) -> pd.DataFrame:

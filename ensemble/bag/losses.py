@@ -11,15 +11,16 @@ from torch.nn import functional as F
 
 Loss = Literal["cross_entropy", "binary_cross_entropy", "squared"]
 
-N_OUTPUTS: dict[Loss, int] = {
-    "cross_entropy": 2,
-    "binary_cross_entropy": 1,
-    "squared": 1,
-}
+
+def n_outputs(loss: Loss, n_labels: int) -> int:
+    """How many outputs a network needs to tell so many labels apart."""
+    return n_labels if loss == "cross_entropy" else 1
 
 
 def example_losses(loss: Loss, outputs_MNK: Tensor, target_MN: Tensor) -> Tensor:
-    """The loss of each example, (M, N), for targets 0 and 1.
+    """The loss of each example, (M, N).
+
+    Targets are 0 and 1, under the cross-entropy 0 to K - 1.
 
     >>> outputs, target = torch.zeros(1, 1, 2), torch.ones(1, 1).long()
     >>> round(example_losses("cross_entropy", outputs, target).item(), 4)
@@ -35,13 +36,31 @@ def example_losses(loss: Loss, outputs_MNK: Tensor, target_MN: Tensor) -> Tensor
     return (output_MN - truth_MN).square()
 
 
-def positive_score(loss: Loss, outputs_MNK: Tensor) -> Tensor:
+def positive_score(
+    loss: Loss, outputs_MNK: Tensor, negative_MK: Tensor, positive_MK: Tensor
+) -> Tensor:
     """The probability of the positive class, (M, N).
 
-    Under the squared loss it is the output itself, cut off to [0, 1].
+    Under the cross-entropy each label counts for a class as much as `negative_MK` and
+    `positive_MK` say; under the squared loss it is the output, cut off to [0, 1].
+
+    >>> outputs = torch.tensor([[[0.1, 0.3, 0.6]]]).log()
+    >>> negative, positive = torch.tensor([[2.0, 0, 0]]), torch.tensor([[0, 1.0, 1]])
+    >>> round(positive_score("cross_entropy", outputs, negative, positive).item(), 4)
+    0.8182
     """
     if loss == "cross_entropy":
-        return torch.softmax(outputs_MNK, dim=-1)[..., 1]
+        p_MNK = torch.softmax(outputs_MNK, dim=-1)
+        for_MN = (p_MNK * positive_MK[:, None, :]).sum(-1)
+        return for_MN / (for_MN + (p_MNK * negative_MK[:, None, :]).sum(-1))
     if loss == "binary_cross_entropy":
         return torch.sigmoid(outputs_MNK[..., 0])
     return outputs_MNK[..., 0].clamp(0, 1)
+
+
+def score_losses(loss: Loss, score_MN: Tensor, target_MN: Tensor) -> Tensor:
+    """The loss of scores for targets 0 and 1, (M, N): logarithmic or squared."""
+    of_truth_MN = torch.where(target_MN == 1, score_MN, 1 - score_MN)
+    if loss == "squared":
+        return (1 - of_truth_MN).square()
+    return -of_truth_MN.clamp(min=1e-7).log()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from ensemble.bag.layers import BagStandardize
-from ensemble.bag.losses import N_OUTPUTS, Loss, positive_score
+from ensemble.bag.losses import Loss, n_outputs, positive_score
 from ensemble.bag.networks.mlp import BagMLP
 from ensemble.recipe import Recipe
 
@@ -50,16 +50,21 @@ class Streams:
 class BagModel(nn.Module):
     """Views, standardisation, input noise and network of M members.
 
-    Views, noise and dropout are for training; `predict` is what a member says.
+    Views, noise and dropout are for training; `predict` is what a member says. `votes`
+    are how much each of the K labels counts for the negative and the positive class.
 
     Shape: features `(M, N, I)` -> outputs `(M, N, K)`
     """
+
+    negative_MK: Tensor
+    positive_MK: Tensor
 
     def __init__(
         self,
         standardize: BagStandardize,
         network: BagMLP,
         loss: Loss,
+        votes: tuple[Tensor, Tensor],
         streams: Streams,
         *,
         noise: float = 0.0,
@@ -69,6 +74,8 @@ class BagModel(nn.Module):
         super().__init__()
         self.standardize, self.network = standardize, network
         self.loss, self.streams = loss, streams
+        self.register_buffer("negative_MK", votes[0])
+        self.register_buffer("positive_MK", votes[1])
         self.noise, self.views, self.dtype = noise, views, dtype
 
     def forward(self, x_MNI: Tensor) -> Tensor:
@@ -91,19 +98,19 @@ class BagModel(nn.Module):
         """
         test_views = self.views.test_views if self.views is not None else ()
         scores = [
-            positive_score(self.loss, self.outputs(features_RI, rows_MP, view))
+            self.view_scores(features_RI, rows_MP, view)
             for view in test_views or [None]
         ]
         return torch.stack(scores).mean(0)
 
     @torch.no_grad()
-    def outputs(
+    def view_scores(
         self,
         features_RI: Tensor,
         rows_MP: Tensor | None = None,
         view: Sequence[float] | None = None,
     ) -> Tensor:
-        """Outputs (M, P, K), without dropout and noise, of one view of the rows."""
+        """The same as one view of the rows shows it, or the rows as they are."""
         was_training = self.training
         self.eval()
         n_rows = len(features_RI) if rows_MP is None else rows_MP.shape[1]
@@ -113,7 +120,11 @@ class BagModel(nn.Module):
             if view is not None and self.views is not None:
                 uniform_MNU = x_MNI.new_tensor(view).expand(*x_MNI.shape[:2], -1)
                 x_MNI = self.views.augment(x_MNI, self.views.columns, uniform_MNU)
-            chunks.append(self(x_MNI))
+            chunks.append(
+                positive_score(
+                    self.loss, self(x_MNI), self.negative_MK, self.positive_MK
+                )
+            )
         self.train(was_training)
         return torch.cat(chunks, dim=1)
 
@@ -129,6 +140,7 @@ class BagModel(nn.Module):
 def build_model(
     recipe: Recipe,
     standardize: BagStandardize,
+    votes: tuple[Tensor, Tensor],
     streams: Streams,
     views: Views | None = None,
 ) -> BagModel:
@@ -138,13 +150,14 @@ def build_model(
         streams.weights,
         streams.dropout,
         standardize.mean_MI.shape[1],
-        N_OUTPUTS[loss],
+        n_outputs(loss, votes[0].shape[1]),
         **recipe.network.model_dump(),
     )
     return BagModel(
         standardize,
         network,
         loss,
+        votes,
         streams,
         noise=recipe.inputs.noise,
         views=views,
@@ -173,6 +186,7 @@ def load_members(
             state["standardize.scale_MI"],
             recipe.inputs.clip,
         ),
+        (state["negative_MK"], state["positive_MK"]),
         Streams(idle, idle, idle, idle),
         views,
     )

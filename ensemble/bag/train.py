@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from ensemble.bag.layers import BagStandardize
-from ensemble.bag.losses import example_losses
+from ensemble.bag.losses import example_losses, score_losses
 from ensemble.bag.model import Streams, Views, build_model, member_weights
 from ensemble.bag.optim import GroupOptimizer
 from ensemble.bag.plan import Member
@@ -37,11 +37,13 @@ Floats = NDArray[np.float64]
 class TrainingData:
     """What every group is trained on and predicts; missing values are NaN.
 
-    `folds_QR[q]` says for each row which fold it is in, in repeat q.
+    The target is 0 or 1. The label is what networks learn to tell apart: the target, or
+    a finer division of it. `folds_QR[q]` says for each row its fold in repeat q.
     """
 
     features_RI: NDArray[np.float32]
     target_R: NDArray[np.int64]
+    label_R: NDArray[np.int64]
     weight_R: Floats
     folds_QR: NDArray[np.int16]
     test_TI: NDArray[np.float32]
@@ -151,10 +153,12 @@ class _Group:
         self.features_RI = torch.tensor(data.features_RI).to(device)
         self.test_TI = torch.tensor(data.test_TI).to(device)
         self.target_R = torch.tensor(data.target_R).to(device)
+        self.label_R = torch.tensor(data.label_R).to(device)
         self.weight_MR = self._on_device(np.stack(self.plain_MR).astype(np.float32))
         self.model = build_model(
             recipe,
             _standardize(data, self.in_bag, recipe),
+            _votes(data, self.in_bag, self.plain_MR),
             _streams(members, device),
             views,
         ).to(device)
@@ -191,8 +195,8 @@ class _Group:
     def oof_losses(self) -> Floats:
         """The mean weighted loss of each member on the rows it leaves out."""
         rows_MP = self._padded(self.held_out)
-        outputs_MPK = self.model.outputs(self.features_RI, rows_MP)
-        loss_MP = example_losses(self.model.loss, outputs_MPK, self.target_R[rows_MP])
+        scores_MP = self.model.view_scores(self.features_RI, rows_MP)
+        loss_MP = score_losses(self.model.loss, scores_MP, self.target_R[rows_MP])
         return np.array(
             [
                 np.average(loss_P[: len(rows)], weights=weight_R[rows])
@@ -212,7 +216,7 @@ class _Group:
     def _step(self, rows_MN: Tensor, step: int) -> Tensor:
         """One update; the loss of each member before it."""
         outputs_MNK = self.model(self.features_RI[rows_MN])
-        loss_MN = example_losses(self.model.loss, outputs_MNK, self.target_R[rows_MN])
+        loss_MN = example_losses(self.model.loss, outputs_MNK, self.label_R[rows_MN])
         loss_M = (loss_MN * self.weight_MR.gather(1, rows_MN)).mean(dim=1)
         loss_M.sum().backward()  # type: ignore[no-untyped-call]
         self.optimizer.step(step)
@@ -322,6 +326,30 @@ def _standardize(
         means.append(torch.from_numpy(mean_I))
         scales.append(torch.from_numpy(scale_I))
     return BagStandardize(torch.stack(means), torch.stack(scales), recipe.inputs.clip)
+
+
+def _votes(
+    data: TrainingData, in_bag: Sequence[NDArray[np.intp]], weights_MR: Sequence[Floats]
+) -> tuple[Tensor, Tensor]:
+    """How much each label counts for the negative and the positive class, (M, K) each.
+
+    A network learns the shares of labels under its training weights; multiplied with
+    true weight / training weight they are those under the true weights, both classes
+    alike.
+    """
+    n_labels = int(data.label_R.max()) + 1
+    target_K = np.zeros(n_labels, bool)
+    target_K[data.label_R] = data.target_R == 1
+    votes_MK = []
+    for rows, weight_R in zip(in_bag, weights_MR, strict=True):
+        true_R = training_weights(data.weight_R, data.target_R, rows, balance=True)
+        true_K, learned_K = (
+            np.bincount(data.label_R[rows], one[rows], n_labels)
+            for one in (true_R, weight_R)
+        )
+        votes_MK.append(true_K / np.where(learned_K > 0, learned_K, 1.0))
+    votes = torch.from_numpy(np.stack(votes_MK)).float()
+    return votes * torch.from_numpy(~target_K), votes * torch.from_numpy(target_K)
 
 
 def _curve_epochs(n_epochs: int, n_points: int) -> list[int]:

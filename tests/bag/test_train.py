@@ -35,6 +35,7 @@ def make_data(n: int = 240, n_test: int = 30) -> TrainingData:
     return TrainingData(
         features_RI=features,
         target_R=target,
+        label_R=target,
         weight_R=rng.exponential(size=n) + 0.1,
         folds_QR=folds.astype(np.int16),
         test_TI=rng.normal(0.5, 1.5, (n_test, 6)).astype(np.float32),
@@ -132,7 +133,9 @@ def test_a_member_does_not_see_the_rows_it_leaves_out(recipe):
     target[held_out] = 1 - target[held_out]
     weight = DATA.weight_R.copy()
     weight[held_out] *= 7
-    changed = replace(DATA, features_RI=features, target_R=target, weight_R=weight)
+    changed = replace(
+        DATA, features_RI=features, target_R=target, label_R=target, weight_R=weight
+    )
     before = train_group(DATA, MEMBERS[:1], recipe)[0]
     after = train_group(changed, MEMBERS[:1], recipe)[0]
     for name in before.weights:
@@ -244,10 +247,45 @@ def test_cross_entropy_of_two_outputs_is_that_of_their_difference():
         example_losses("cross_entropy", outputs, target),
         example_losses("binary_cross_entropy", one, target),
     )
+    votes = [torch.tensor(vote).expand(2, 2) for vote in ([1.0, 0.0], [0.0, 1.0])]
     torch.testing.assert_close(
-        positive_score("cross_entropy", outputs),
-        positive_score("binary_cross_entropy", one),
+        positive_score("cross_entropy", outputs, *votes),
+        positive_score("binary_cross_entropy", one, *votes),
     )
+
+
+STRATA = replace(DATA, label_R=2 * DATA.target_R + (DATA.weight_R > 0.7))
+
+
+def test_strata_are_learned_and_summed():
+    training = Training(epochs=20, batch_size=20, optimizer=AdamW(learning_rate=0.01))
+    recipe = MODERN.model_copy(update={"training": training})
+    trained = train_group(STRATA, MEMBERS[:2], recipe)
+    assert trained[0].weights["network.layers.2.bias_MO"].shape == (4,)
+    rows = STRATA.out_of_bag(MEMBERS[0])
+    positive = STRATA.target_R[rows] == 1
+    assert trained[0].oof_P[positive].mean() > trained[0].oof_P[~positive].mean() + 0.2
+    model = load_members(recipe, [member.weights for member in trained])
+    scores_MT = model.predict(torch.from_numpy(STRATA.test_TI)).numpy()
+    np.testing.assert_allclose(scores_MT[1], trained[1].test_T, atol=1e-6)
+
+
+def test_tempered_weights_do_not_bend_the_probability_of_a_class():
+    """A network that knows nothing should answer 1/2, both classes weighing the same."""
+    blind = replace(STRATA, features_RI=np.zeros_like(DATA.features_RI))
+    for power in (1.0, 0.5, 0.0):
+        training = Training(
+            epochs=60,
+            batch_size=40,
+            weight_power=power,
+            balance_classes=False,
+            optimizer=AdamW(learning_rate=0.02),
+        )
+        recipe = MODERN.model_copy(
+            update={"training": training, "network": MLP(hidden=(4,), dropout=0.0)}
+        )
+        trained = train_group(blind, MEMBERS[:1], recipe)[0]
+        assert trained.oof_P.mean() == pytest.approx(0.5, abs=0.03)
 
 
 def test_bfloat16_comes_close_to_float32():
