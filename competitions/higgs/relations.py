@@ -71,7 +71,8 @@ def _angles(event: Event) -> dict[str, Array]:
     for name, other in combinations(PARTICLES, 2):
         one, two = getattr(event, name), getattr(event, other)
         around = angle_between(one, two)
-        columns[f"angle_{name}_{other}"] = around
+        if (name, other) != ("lep", "met"):  # Melis' inputs have it
+            columns[f"angle_{name}_{other}"] = around
         if "met" in (name, other):
             continue
         along = np.abs(one.eta - two.eta)

@@ -74,6 +74,9 @@ def make_features(folder: Path, recipe: Recipe, raw: pd.DataFrame) -> pd.DataFra
     features = load_hook(folder, name)(raw)
     if not isinstance(features, pd.DataFrame) or len(features) != len(raw):
         raise UserError(f"{name} in {folder} must return a table with the same rows")
+    if not features.columns.is_unique:
+        twice = features.columns[features.columns.duplicated()][0]
+        raise UserError(f"{name} in {folder} makes two columns '{twice}'")
     infinite = np.isinf(features.to_numpy(np.float32)).any(axis=0)
     if infinite.any():
         columns = ", ".join(features.columns[infinite][:5])

@@ -83,13 +83,6 @@ def test_momenta_replace_what_they_are_computed_from():
     assert inputs["met_px"][0] == pytest.approx(10 / math.sqrt(2))
 
 
-def test_modern_inputs_are_those_of_both():
-    assert list(modern(one_event())) == [
-        *melis(one_event()),
-        *(name for name in momenta(one_event()) if name.endswith(("px", "py", "pz"))),
-    ]
-
-
 def test_inputs_do_not_depend_on_the_other_rows():
     rows = pd.concat([one_event(0), one_event(1), one_event(2)], ignore_index=True)
     alone = [modern(rows.iloc[[row]]) for row in range(3)]
