@@ -78,15 +78,14 @@ def run_competition(
     """Train the bag of a recipe, and leave a run folder with report and submission.
 
     `settings` change single values of the recipe (`["training.epochs=5"]`), `data` is
-    the folder of the competition's files. With `folder`, the run that lies there is
-    resumed if it is the same, or grown if it has fewer repeats; else a new folder is
-    made below `runs`.
+    the folder of the competition's files. A new run folder is made below `runs`; with
+    `folder`, the run that lies there is resumed, or grown if it has fewer repeats.
     """
     entry = competition if isinstance(competition, Entry) else load_entry(competition)
     if not isinstance(recipe, Recipe):
         recipe = entry.recipe(recipe)
     recipe = with_settings(recipe, settings)
-    store = _run_in(_path(folder))
+    store = None if folder is None else open_run(Path(folder))
     with store.lock() if store else nullcontext():
         source = find_source(entry, _path(data), tell=(watch or Silent()).note)
         job = _prepare(entry, recipe, source, submissions, jobs, device, watch)
@@ -115,12 +114,6 @@ def resume_run(
         source = find_source(entry, _path(data or before["data"]["folder"]))
         job = _prepare(entry, recipe, source, submissions, jobs, device, watch)
         return _work(job, store)
-
-
-def _run_in(folder: Path | None) -> RunFolder | None:
-    if folder is None or not (folder / "run.json").exists():
-        return None
-    return open_run(folder)
 
 
 def _prepare(

@@ -84,7 +84,7 @@ def read_document(path: Path) -> Document:
         parsed = json.loads(read_regular(path), parse_constant=_refuse_constant)
         checksum = parsed.pop("checksum", None) if isinstance(parsed, dict) else None
         is_whole = checksum == _checksum(parsed)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedError(f"{path} cannot be read: {error}") from error
