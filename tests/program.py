@@ -31,12 +31,17 @@ class Nursery:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._last: Program | None = None
 
     def start(self, *argv: object, cwd: Path) -> "Program":
         """Start `ensemble argv...`; it must have ended before the next one starts."""
+        if self._last is not None and self._last.code is None:  # of a test that failed
+            self._last.kill()
+            self._last.wait()
         job = {"argv": [str(word) for word in argv], "cwd": str(cwd)}
-        print(json.dumps(job), file=self._process.stdin, flush=True)
-        return Program(int(self._answer()), cwd, self._answer)
+        pid = self._ask(job, "pid")
+        self._last = Program(pid, cwd, lambda: self._ask({"wait": pid}, "code"))
+        return self._last
 
     def run(self, *argv: object, cwd: Path) -> "Program":
         """Start a program and wait for its end."""
@@ -50,21 +55,26 @@ class Nursery:
         self._process.wait()
         self._process.stdout.close()
 
-    def _answer(self) -> str:
-        return self._process.stdout.readline()
+    def _ask(self, job: dict[str, object], kind: str) -> int:
+        """A number; of another kind it might be the process id of somebody else."""
+        print(json.dumps(job), file=self._process.stdin, flush=True)
+        told, number = self._process.stdout.readline().split()
+        assert told == kind
+        return int(number)
 
 
 class Program:
     """A command line that runs in its own session, or did."""
 
-    def __init__(self, pid: int, cwd: Path, answer: Callable[[], str]) -> None:
-        self.pid, self.cwd, self._answer = pid, cwd, answer
+    def __init__(self, pid: int, cwd: Path, end: Callable[[], int]) -> None:
+        assert pid > 1  # to kill 0 or less is to kill groups of processes
+        self.pid, self.cwd, self._end = pid, cwd, end
         self.code: int | None = None
 
     def wait(self) -> int:
         """The exit code, that of a signal negative."""
         if self.code is None:
-            self.code = int(self._answer())
+            self.code = self._end()
         return self.code
 
     @property
@@ -98,7 +108,7 @@ class OwnProgram(Program):
                 stderr=err,
                 start_new_session=True,
             )
-        super().__init__(self._process.pid, cwd, lambda: str(self._process.wait()))
+        super().__init__(self._process.pid, cwd, self._process.wait)
 
 
 def living(*, session: int | None = None, parent: int | None = None) -> dict[int, str]:
@@ -135,18 +145,18 @@ def _serve() -> None:
 
     for line in sys.stdin:
         job = json.loads(line)
-        child = os.fork()
-        if child == 0:
+        if "wait" in job:  # not before: until then nobody else gets its number
+            _, status = os.waitpid(job["wait"], 0)
+            print("code", os.waitstatus_to_exitcode(status), flush=True)
+        elif os.fork() == 0:
             _become(job["argv"], job["cwd"])
-        print(child, flush=True)
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
 
 
 def _become(argv: list[str], cwd: str) -> None:
     from ensemble.cli import main
 
     os.setsid()
+    print("pid", os.getpid(), flush=True)
     os.chdir(cwd)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, name in ((1, "out.txt"), (2, "err.txt")):

@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ pytestmark = [
 
 # Four groups of some tenths of a second each, so that a random moment hits training.
 LONGER = ("bag.n_repeats=8", "training.epochs=30", "training.curve_points=0")
+LONGEST = ("bag.n_repeats=8", "training.epochs=200", "training.curve_points=0")
 ENDLESS = ("bag.n_repeats=20", "training.epochs=1000000", "training.curve_points=0")
 
 
@@ -39,11 +41,11 @@ def first_words(data, jobs=1, settings=LONGER) -> list[object]:
     return ["run", TINY, "--data", data, "--jobs", jobs, *sets]
 
 
-def next_words(cwd, data, jobs=1) -> list[object]:
+def next_words(cwd, data, jobs, settings) -> list[object]:
     """What goes on with the run in a folder, or starts it if it is not there yet."""
     if (cwd / RUN / "run.json").exists():
         return ["resume", RUN, "--jobs", jobs]
-    return first_words(data, jobs)
+    return first_words(data, jobs, settings)
 
 
 def answers(cwd) -> dict[str, bytes]:
@@ -69,85 +71,96 @@ def litter(cwd) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(nursery, tiny_data, tmp_path_factory) -> dict[str, bytes]:
-    """What a run leaves behind that nobody disturbs."""
-    cwd = tmp_path_factory.mktemp("undisturbed")
-    program = nursery.run(*first_words(tiny_data), cwd=cwd)
-    assert (program.code, program.err) == (0, "")
-    assert len(answers(cwd)) == 16 * 3 + 3
-    return answers(cwd)
+def undisturbed(nursery, tiny_data, tmp_path_factory):
+    """What a run with some settings leaves behind that nobody disturbs."""
+
+    @cache
+    def run(settings=LONGER) -> dict[str, bytes]:
+        cwd = tmp_path_factory.mktemp("undisturbed")
+        program = nursery.run(*first_words(tiny_data, 1, settings), cwd=cwd)
+        assert (program.code, program.err) == (0, "")
+        assert len(answers(cwd)) == 16 * 3 + 3
+        return answers(cwd)
+
+    return run
 
 
 class Assassin:
     """Kills the runs of a folder at random moments and looks at what they left."""
 
-    def __init__(self, nursery, data, cwd, jobs, seed, longest) -> None:
-        self.nursery, self.data, self.cwd, self.jobs = nursery, data, cwd, jobs
-        self.random, self.longest = random.Random(seed), longest
-        self.n_kills = self.n_in_training = 0
+    def __init__(self, nursery, data, cwd, jobs, settings, moments, longest) -> None:
+        self.nursery, self.data, self.cwd = nursery, data, cwd
+        self.jobs, self.settings = jobs, settings
+        self.moments, self.longest = moments, longest
+        self.n_kills = self.n_in_training = self.n_between_groups = 0
         self.kept: dict[str, tuple[int, int]] = {}
+
+    def start(self):
+        words = next_words(self.cwd, self.data, self.jobs, self.settings)
+        return self.nursery.start(*words, cwd=self.cwd)
 
     def strike(self) -> bool:
         """Start the run or go on with it, and kill it; False if it was done before."""
-        words = next_words(self.cwd, self.data, self.jobs)
-        program = self.nursery.start(*words, cwd=self.cwd)
-        time.sleep(self.random.uniform(0, self.longest))
+        program = self.start()
+        time.sleep(self.moments.uniform(0, self.longest))
         program.kill()
         was_killed = program.wait() == -signal.SIGKILL
         assert was_killed or program.code == 0, program.err
         wait_until(lambda: not program.family())  # its workers notice
-        self.n_kills += was_killed
         self.look()
+        if was_killed:
+            self.n_kills += 1
+            self.n_in_training += "training" in program.out
+            self.n_between_groups += "training" in program.out and 0 < len(self.kept)
         return was_killed
 
     def look(self) -> None:
         """What was finished is still the same files."""
         now = traces(self.cwd)
         assert self.kept.items() <= now.items()
-        self.n_in_training += len(self.kept) < len(now) < 16 * 3
         self.kept = now
 
     def finish(self) -> dict[str, bytes]:
         """Let the run end undisturbed."""
-        words = next_words(self.cwd, self.data, self.jobs)
-        program = self.nursery.run(*words, cwd=self.cwd)
-        assert (program.code, program.err) == (0, "")
+        program = self.start()
+        assert (program.wait(), program.err) == (0, "")
         self.look()
         assert litter(self.cwd) == []
         assert open_run(self.cwd / RUN).verify() == []
         return answers(self.cwd)
 
 
-@pytest.mark.parametrize(("jobs", "longest", "seed"), [(1, 1.0, 1), (2, 5.0, 2)])
+@pytest.mark.parametrize(("jobs", "longest", "n"), [(1, 1.0, 4), (2, 5.0, 2)])
 def test_a_run_that_is_killed_comes_to_the_same_end(
-    nursery, tiny_data, tmp_path, undisturbed, jobs, longest, seed
+    nursery, tiny_data, tmp_path, undisturbed, jobs, longest, n
 ):
-    assassin = Assassin(nursery, tiny_data, tmp_path, jobs, seed, longest)
-    for _ in range(4 if jobs == 1 else 2):
+    moments = random.Random(jobs)
+    assassin = Assassin(nursery, tiny_data, tmp_path, jobs, LONGER, moments, longest)
+    for _ in range(n):
         assassin.strike()
     assert assassin.n_kills > 0
-    assert assassin.finish() == undisturbed
+    assert assassin.finish() == undisturbed()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("jobs", "longest"), [(1, 3.0), (2, 8.0)])
+@pytest.mark.parametrize(("jobs", "longest"), [(1, 6.0), (2, 9.0)])
 def test_fifteen_kills(nursery, tiny_data, tmp_path, undisturbed, jobs, longest):
     """Fifteen times with one process, fifteen times with two: thirty."""
-    n_kills = n_in_training = n_runs = 0
-    while n_kills < 15:
-        cwd = tmp_path / f"{n_runs}"
+    moments, assassins = random.Random(jobs), []
+    while (left := 15 - sum(a.n_kills for a in assassins)) > 0:
+        cwd = tmp_path / f"{len(assassins)}"
         cwd.mkdir()
-        seed = 100 * jobs + n_runs
-        assassin = Assassin(nursery, tiny_data, cwd, jobs, seed, longest)
-        while n_kills + assassin.n_kills < 15 and assassin.strike():
+        one = Assassin(nursery, tiny_data, cwd, jobs, LONGEST, moments, longest)
+        assassins.append(one)
+        while one.n_kills < left and one.strike():
             pass
-        assert assassin.finish() == undisturbed
-        n_kills += assassin.n_kills
-        n_in_training += assassin.n_in_training
-        n_runs += 1
-    print(f"{n_kills} kills, {n_in_training} between groups, {n_runs} runs, {jobs=}")
-    assert n_in_training > 0
+        assert one.finish() == undisturbed(LONGEST)
+    n_in_training = sum(a.n_in_training for a in assassins)
+    n_between = sum(a.n_between_groups for a in assassins)
+    print(f"15 kills of {len(assassins)} runs, {jobs=}: {n_in_training} in training,")
+    print(f"{n_between} of them with some groups finished")
+    assert n_in_training > n_between > 0
 
 
 def begin(start, data, cwd, jobs):
@@ -214,7 +227,7 @@ def test_an_interrupted_run_comes_to_the_same_end(
     finished = nursery.run("resume", RUN, "--jobs", jobs, cwd=tmp_path)
     assert (finished.code, finished.err) == (0, "")
     assert kept.items() <= traces(tmp_path).items()
-    assert answers(tmp_path) == undisturbed
+    assert answers(tmp_path) == undisturbed()
 
 
 def test_workers_end_when_their_driver_is_killed(nursery, tiny_data, tmp_path):

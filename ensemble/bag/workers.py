@@ -88,15 +88,12 @@ def train_groups(
 def _work_off(tasks: dict[int, Any], jobs: int) -> Generator[list[TrainedMember]]:
     """What the tasks make, as it comes; a worker that dies costs an attempt only."""
     for _ in range(ATTEMPTS):
-        # More tasks ahead than loky's queue holds, and its thread fails when ended.
-        workers = joblib.Parallel(
-            jobs,
-            return_as="generator_unordered",
-            pre_dispatch="2*n_jobs",
-            batch_size=1,
-        )
+        workers = joblib.Parallel(jobs, return_as="generator_unordered", batch_size=1)
         try:
-            with _started(workers, list(tasks.values())) as results:
+            with (
+                _manager_fails_silently(),
+                _started(workers, list(tasks.values())) as results,
+            ):
                 for g, trained in results:
                     del tasks[g]
                     yield trained
@@ -199,6 +196,23 @@ def _started(
             with warnings.catch_warnings():  # work is given up on purpose
                 warnings.simplefilter("ignore")
                 trained.close()
+
+
+@contextmanager
+def _manager_fails_silently() -> Iterator[None]:
+    """loky's thread misses tasks that an end took from it, which is no news."""
+    before = threading.excepthook
+
+    def tell(failure: threading.ExceptHookArgs) -> None:
+        name = failure.thread.name if failure.thread else ""
+        if name != "ExecutorManagerThread" or failure.exc_type is not KeyError:
+            before(failure)
+
+    threading.excepthook = tell
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 @contextmanager
