@@ -33,6 +33,7 @@ those above it (`ensemble.run` tells how they work together, start there):
     validation.check            what is in the files of a competition
 
     bag.plan                    members and their seeds
+    bag.streams                 each member's random numbers
     bag.layers                  layers that hold M networks
     bag.networks.mlp            the perceptron
     bag.losses                  losses of single examples

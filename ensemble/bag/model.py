@@ -15,6 +15,7 @@ from torch import Generator, Tensor, nn
 from ensemble.bag.layers import BagStandardize
 from ensemble.bag.losses import Loss, n_outputs, positive_score
 from ensemble.bag.networks.mlp import BagMLP
+from ensemble.bag.streams import Streams
 from ensemble.recipe import Recipe
 
 PREDICT_ROWS = 2048  # of a member at once: bounds memory, no result depends on it
@@ -35,16 +36,6 @@ class Views:
     columns: tuple[str, ...]
     n_uniform: int
     test_views: tuple[tuple[float, ...], ...] = ()
-
-
-@dataclass(frozen=True)
-class Streams:
-    """The random numbers of a group: for each use one generator a member."""
-
-    weights: Sequence[Generator]
-    dropout: Sequence[Generator]
-    noise: Sequence[Generator]
-    views: Sequence[Generator]
 
 
 class BagModel(nn.Module):
@@ -120,13 +111,15 @@ class BagModel(nn.Module):
             if view is not None and self.views is not None:
                 uniform_MNU = x_MNI.new_tensor(view).expand(*x_MNI.shape[:2], -1)
                 x_MNI = self.views.augment(x_MNI, self.views.columns, uniform_MNU)
-            chunks.append(
-                positive_score(
-                    self.loss, self(x_MNI), self.negative_MK, self.positive_MK
-                )
-            )
+            chunks.append(self.scores(self(x_MNI)))
         self.train(was_training)
         return torch.cat(chunks, dim=1)
+
+    def scores(self, outputs_MNK: Tensor) -> Tensor:
+        """What outputs say: the probability of the positive class, (M, N)."""
+        return positive_score(
+            self.loss, outputs_MNK, self.negative_MK, self.positive_MK
+        )
 
     def _take(
         self, features_RI: Tensor, rows_MP: Tensor | None, chunk: slice

@@ -13,13 +13,19 @@ from resource import RUSAGE_SELF, getrusage
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Tensor
 
 from ensemble.bag.layers import BagStandardize
 from ensemble.bag.losses import example_losses, score_losses
-from ensemble.bag.model import Streams, Views, build_model, member_weights
+from ensemble.bag.model import Views, build_model, member_weights
 from ensemble.bag.optim import GroupOptimizer
 from ensemble.bag.plan import Member
+from ensemble.bag.streams import (
+    RowOrder,
+    group_streams,
+    member_stream,
+    steps_per_epoch,
+)
 from ensemble.bag.weights import (
     emphasis_is_due,
     emphasised,
@@ -27,8 +33,6 @@ from ensemble.bag.weights import (
     training_weights,
 )
 from ensemble.recipe import Recipe
-
-USES = ("weights", "order", "dropout", "noise", "views")
 
 Floats = NDArray[np.float64]
 
@@ -159,11 +163,11 @@ class _Group:
             recipe,
             _standardize(data, self.in_bag, recipe),
             _votes(data, self.in_bag, self.plain_MR),
-            _streams(members, device),
+            group_streams(members, device),
             views,
         ).to(device)
         self.orders = [
-            _RowOrder(rows, member_stream(member, "order"))
+            RowOrder(rows, member_stream(member, "order"))
             for rows, member in zip(self.in_bag, members, strict=True)
         ]
         self.n_steps = steps_per_epoch(
@@ -214,12 +218,21 @@ class _Group:
         )
 
     def _step(self, rows_MN: Tensor, step: int) -> Tensor:
-        """One update; the loss of each member before it."""
+        """One update; the loss of each member's scores before it.
+
+        Where finer labels are learned, their loss is what is made smaller; what is told
+        is the loss of the scores, to be seen beside the out-of-fold one.
+        """
         outputs_MNK = self.model(self.features_RI[rows_MN])
+        weight_MN = self.weight_MR.gather(1, rows_MN)
         loss_MN = example_losses(self.model.loss, outputs_MNK, self.label_R[rows_MN])
-        loss_M = (loss_MN * self.weight_MR.gather(1, rows_MN)).mean(dim=1)
+        loss_M = (loss_MN * weight_MN).mean(dim=1)
         loss_M.sum().backward()  # type: ignore[no-untyped-call]
         self.optimizer.step(step)
+        if outputs_MNK.shape[2] > 2:
+            score_MN = self.model.scores(outputs_MNK.detach())
+            loss_MN = score_losses(self.model.loss, score_MN, self.target_R[rows_MN])
+            loss_M = (loss_MN * weight_MN).mean(dim=1)
         return loss_M.detach()
 
     def _emphasise(self) -> None:
@@ -260,55 +273,6 @@ class _Group:
 
     def _on_device(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array).to(self.device)
-
-
-class _RowOrder:
-    """Endless passes over a member's rows, each in a new order.
-
-    All members of a bag take equally many rows an epoch although their folds differ by
-    a few rows, and no last batch is short.
-    """
-
-    def __init__(self, rows: NDArray[np.intp], generator: Generator) -> None:
-        self.rows, self.generator = rows, generator
-        self.left = rows[:0]
-
-    def take(self, n: int) -> NDArray[np.intp]:
-        """The next n rows of the stream."""
-        while len(self.left) < n:
-            order = torch.randperm(len(self.rows), generator=self.generator)
-            self.left = np.concatenate([self.left, self.rows[order.numpy()]])
-        taken, self.left = self.left[:n], self.left[n:]
-        return taken
-
-
-def steps_per_epoch(n_rows: int, n_splits: int, batch_size: int) -> int:
-    """How many batches cover a training fold of average size.
-
-    >>> steps_per_epoch(16_000, n_splits=2, batch_size=96)
-    83
-    """
-    return max(1, round(n_rows * (n_splits - 1) / n_splits / batch_size))
-
-
-def member_stream(member: Member, use: str, device: str = "cpu") -> Generator:
-    """A member's own stream of random numbers for one use of them."""
-    sequence = np.random.SeedSequence([member.seed, USES.index(use)])
-    return Generator(device).manual_seed(int(sequence.generate_state(1)[0]))
-
-
-def _streams(members: Sequence[Member], device: str) -> Streams:
-    """First weights are drawn on the host: the same on every device."""
-
-    def of(use: str, device: str) -> list[Generator]:
-        return [member_stream(member, use, device) for member in members]
-
-    return Streams(
-        weights=of("weights", "cpu"),
-        dropout=of("dropout", device),
-        noise=of("noise", device),
-        views=of("views", device),
-    )
 
 
 def _standardize(

@@ -9,7 +9,8 @@ import torch
 from ensemble.bag.losses import example_losses, positive_score
 from ensemble.bag.model import Views, load_members
 from ensemble.bag.plan import plan_bag
-from ensemble.bag.train import TrainingData, _RowOrder, member_stream, train_group
+from ensemble.bag.streams import RowOrder, member_stream
+from ensemble.bag.train import TrainingData, train_group
 from ensemble.recipe import (
     MLP,
     SGD,
@@ -320,7 +321,7 @@ def test_a_member_whose_loss_explodes_fails_by_name_and_the_others_go_on():
 
 
 def test_each_pass_shows_every_row_once():
-    order = _RowOrder(np.arange(100, 110), member_stream(MEMBERS[0], "order"))
+    order = RowOrder(np.arange(100, 110), member_stream(MEMBERS[0], "order"))
     seen = np.concatenate([order.take(7) for _ in range(10)])
     for start in range(0, 70, 10):
         assert sorted(seen[start : start + 10]) == list(range(100, 110))
