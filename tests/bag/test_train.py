@@ -248,7 +248,8 @@ def test_cross_entropy_of_two_outputs_is_that_of_their_difference():
         example_losses("cross_entropy", outputs, target),
         example_losses("binary_cross_entropy", one, target),
     )
-    votes = [torch.tensor(vote).expand(2, 2) for vote in ([1.0, 0.0], [0.0, 1.0])]
+    negative, positive = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    votes = negative.expand(2, 2), positive.expand(2, 2)
     torch.testing.assert_close(
         positive_score("cross_entropy", outputs, *votes),
         positive_score("binary_cross_entropy", one, *votes),
@@ -272,7 +273,7 @@ def test_strata_are_learned_and_summed():
 
 
 def test_tempered_weights_do_not_bend_the_probability_of_a_class():
-    """A network that knows nothing should answer 1/2, both classes weighing the same."""
+    """A network that knows nothing answers 1/2, both classes weighing the same."""
     blind = replace(STRATA, features_RI=np.zeros_like(DATA.features_RI))
     for power in (1.0, 0.5, 0.0):
         training = Training(
