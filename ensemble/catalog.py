@@ -73,9 +73,12 @@ def load_hook(folder: Path, name: str) -> Callable[..., Any]:
 
 
 def code_sha256(folder: Path) -> str:
-    """One checksum over the Python files of a competition's folder."""
+    """One checksum over the Python files of a competition's folder, spec.py left out.
+
+    What spec.py says of a run is kept in the run, so that a recipe may be added to it.
+    """
     digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.py")):
+    for file in sorted(set(folder.glob("*.py")) - {folder / "spec.py"}):
         digest.update(f"{file.name}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()
 

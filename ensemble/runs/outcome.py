@@ -18,7 +18,7 @@ from ensemble.runs.store import RunFolder
 from ensemble.runs.submission import write_submission
 from ensemble.spec import Competition
 from ensemble.validation.metrics import auc, log_loss
-from ensemble.validation.rules import FittedRule, fit_top_fraction, select_top
+from ensemble.validation.rules import COVERAGE, FittedRule, fit_top_fraction, select_top
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +53,6 @@ def write_outcome(
         rule={"kind": recipe.rule.kind, "fraction": rule.fraction},
     )
     store.update(
-        state="finished",
         submission=str(written.path),
         result=_result(competition, store, train, oof_N, rule, predictions),
     )
@@ -63,6 +62,7 @@ def write_outcome(
     )
     store.write_artefact("report.json", to_json(collected).encode())
     store.write_artefact("report.html", render(collected).encode())
+    store.update(state="finished")
 
 
 def fit_rule(
@@ -102,6 +102,7 @@ def _result(
         "in_sample": rule.value,
         "optimism": rule.optimism,
         "interval": list(rule.interval),
+        "interval_coverage": COVERAGE,
         "fraction": rule.fraction,
         "auc": auc(score, target, weight),
         "log_loss": log_loss(score, target, balanced),
