@@ -335,7 +335,8 @@ def outcome_lines(result: Any, path: Path, document: dict[str, Any]) -> list[str
         f"   AUC {result['auc']:.4f}"
         f"   ({result['n_members']} members, every row predicted by {rows})",
         f"      {name} read off the same rows {result['in_sample']:.3f}, optimism"
-        f" {result['optimism']:+.3f}; {result['interval_coverage']:.0%} interval {low:.2f} to {high:.2f}",
+        f" {result['optimism']:+.3f}; {result['interval_coverage']:.0%} interval"
+        f" {low:.2f} to {high:.2f}",
         f" report      {path / 'report.html'}",
         f" submission  {document['submission']}   {document['data']['n_test']:,} rows,"
         " checked against the test ids",

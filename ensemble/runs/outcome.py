@@ -17,8 +17,9 @@ from ensemble.runs.sheet import encode_csv
 from ensemble.runs.store import RunFolder
 from ensemble.runs.submission import write_submission
 from ensemble.spec import Competition
+from ensemble.validation.bootstrap import INTERVAL
 from ensemble.validation.metrics import auc, log_loss
-from ensemble.validation.rules import COVERAGE, FittedRule, fit_top_fraction, select_top
+from ensemble.validation.rules import FittedRule, fit_top_fraction, select_top
 
 Floats = NDArray[np.float64]
 
@@ -102,7 +103,7 @@ def _result(
         "in_sample": rule.value,
         "optimism": rule.optimism,
         "interval": list(rule.interval),
-        "interval_coverage": COVERAGE,
+        "interval_coverage": INTERVAL[1] - INTERVAL[0],
         "fraction": rule.fraction,
         "auc": auc(score, target, weight),
         "log_loss": log_loss(score, target, balanced),
