@@ -18,9 +18,9 @@ class Bag(Frozen):
     More repeats leave the earlier members as they are.
     """
 
-    n_splits: Annotated[int, Field(ge=2)] = 2
-    n_repeats: PositiveInt = 4
-    seed: NonNegativeInt = 0
+    n_splits: int = Field(2, ge=2, description="folds of a repeat, a member each")
+    n_repeats: PositiveInt = Field(4, description="how often the rows are split anew")
+    seed: NonNegativeInt = Field(0, description="of folds, weights, masks and order")
     min_members: PositiveInt = Field(
         1, description="with fewer members left than this the bag fails"
     )
@@ -56,10 +56,14 @@ class Inputs(Frozen):
 class MLP(Frozen):
     """A dropout multilayer perceptron."""
 
-    hidden: tuple[PositiveInt, ...] = (600, 600, 600)
-    activation: Literal["relu", "silu", "max_channel", "maxout"] = "relu"
+    hidden: tuple[PositiveInt, ...] = Field(
+        (600, 600, 600), description="units of each hidden layer"
+    )
+    activation: Literal["relu", "silu", "max_channel", "maxout"] = Field(
+        "relu", description="max_channel: all but a group's greatest become 0"
+    )
     group_size: PositiveInt = Field(3, description="units that compete in max-channel")
-    dropout: Fraction = 0.5
+    dropout: Fraction = Field(0.5, description="after each hidden layer")
     inputs_per_unit: PositiveInt | None = Field(
         None, description="a first-layer unit sees at most so many inputs"
     )
@@ -74,14 +78,16 @@ class MLP(Frozen):
         description="standard deviation of first weights; by default sqrt(2 / I), and"
         " a tenth of sqrt(1 / I) in the last layer",
     )
-    bias_std: NonNegativeFloat = 0.0
+    bias_std: NonNegativeFloat = Field(
+        0.0, description="standard deviation of first biases"
+    )
 
 
 class Exponential(Frozen):
     """The learning rate times `factor` after each epoch."""
 
     kind: Literal["exponential"] = "exponential"
-    factor: Annotated[float, Field(gt=0, le=1)] = 1.0
+    factor: float = Field(1.0, gt=0, le=1, description="1: constant")
 
 
 class OneCycle(Frozen):
@@ -92,20 +98,20 @@ class OneCycle(Frozen):
     """
 
     kind: Literal["one_cycle"] = "one_cycle"
-    start: PositiveFloat = 0.04
-    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    end: NonNegativeFloat = 0.0
+    start: PositiveFloat = Field(0.04, description="times the learning rate")
+    warmup: float = Field(0.3, gt=0, lt=1, description="share of all steps")
+    end: NonNegativeFloat = Field(0.0, description="times the learning rate")
 
 
 class SGD(Frozen):
     """Momentum SGD: v <- m v + g + penalties, w <- w - rate (1 - m) v."""
 
     kind: Literal["sgd"] = "sgd"
-    learning_rate: PositiveFloat = 1.0
+    learning_rate: PositiveFloat = Field(1.0, description="before the schedule")
     momentum: tuple[Fraction, Fraction] = Field(
         (0.5, 0.99), description="from, to: linear over `momentum_epochs`"
     )
-    momentum_epochs: PositiveInt = 100
+    momentum_epochs: PositiveInt = Field(100, description="constant after these")
     first_l1: NonNegativeFloat = Field(0.0, description="on first-layer weights only")
     first_l2: NonNegativeFloat = Field(0.0, description="on first-layer weights only")
     weight_decay: NonNegativeFloat = Field(0.0, description="L2 on all weights")
@@ -115,8 +121,10 @@ class AdamW(Frozen):
     """Adam with decoupled weight decay. Loshchilov and Hutter, 2019."""
 
     kind: Literal["adamw"] = "adamw"
-    learning_rate: PositiveFloat = 1e-3
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    learning_rate: PositiveFloat = Field(1e-3, description="before the schedule")
+    betas: tuple[Fraction, Fraction] = Field(
+        (0.9, 0.999), description="decay of the means of gradients and their squares"
+    )
     weight_decay: NonNegativeFloat = Field(0.01, description="on weights, not biases")
 
 
@@ -129,18 +137,22 @@ class Emphasis(Frozen):
     Each class keeps its total weight. (G. Melis' code for the 2014 Higgs challenge.)
     """
 
-    first_epoch: NonNegativeInt = 60
-    every: PositiveInt = 20
-    quantiles: tuple[float, float, float, float] = (0.80, 0.82, 0.88, 0.90)
-    factor: PositiveFloat = 2.0
+    first_epoch: NonNegativeInt = Field(60, description="of the first ranking")
+    every: PositiveInt = Field(20, description="epochs between rankings")
+    quantiles: tuple[float, float, float, float] = Field(
+        (0.80, 0.82, 0.88, 0.90), description="corners of the weight, lowest rank 0"
+    )
+    factor: PositiveFloat = Field(2.0, description="the greatest weight")
 
 
 class Training(Frozen):
     """One epoch is as many batches as fill a training fold of average size."""
 
-    epochs: PositiveInt = 30
-    batch_size: PositiveInt = 256
-    loss: Literal["cross_entropy", "binary_cross_entropy", "squared"] = "cross_entropy"
+    epochs: PositiveInt = Field(30, description="all are trained, none stops early")
+    batch_size: PositiveInt = Field(256, description="rows of a step, for each member")
+    loss: Literal["cross_entropy", "binary_cross_entropy", "squared"] = Field(
+        "cross_entropy", description="mean over a batch, rows weighted"
+    )
     learn: Literal["classes", "strata"] = Field(
         "classes",
         description="what networks tell apart: the classes, or (with cross_entropy) the"
@@ -154,8 +166,12 @@ class Training(Frozen):
     schedule: Annotated[Exponential | OneCycle, Field(discriminator="kind")] = (
         OneCycle()
     )
-    emphasis: Emphasis | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
+    emphasis: Emphasis | None = Field(
+        None, description="weigh examples near the selection boundary more"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of matrix products; bfloat16 is for GPUs"
+    )
     curve_points: NonNegativeInt = Field(
         10, description="how often the learning curve is measured on out-of-fold rows"
     )
@@ -169,17 +185,22 @@ class TopFraction(Frozen):
     """
 
     kind: Literal["top_fraction"] = "top_fraction"
-    fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
-    smoothing: Annotated[float, Field(gt=0, lt=0.5)] = Field(
-        0.02, description="width of the moving mean, as a fraction of the rows"
+    fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="a given share of the rows; none: chosen out-of-fold"
+    )
+    smoothing: float = Field(
+        0.02,
+        gt=0,
+        lt=0.5,
+        description="width of the moving mean, as a fraction of the rows",
     )
 
 
 class Recipe(Frozen):
     """How a competition is attacked, written whole into the run."""
 
-    name: str
-    about: str = ""
+    name: str = Field(description="becomes a part of the run folder's name")
+    about: str = Field("", description="one line for `ensemble list`")
     bag: Bag = Bag()
     inputs: Inputs = Inputs()
     network: MLP = MLP()
