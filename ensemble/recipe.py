@@ -170,7 +170,7 @@ class Training(Frozen):
         None, description="weigh examples near the selection boundary more"
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of matrix products; bfloat16 is for GPUs"
+        "float32", description="of matrix products; float32 elsewhere"
     )
     curve_points: NonNegativeInt = Field(
         10, description="how often the learning curve is measured on out-of-fold rows"
