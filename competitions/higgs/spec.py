@@ -105,22 +105,6 @@ MELIS = Recipe(
     ),
 )
 
-SMOKE = MELIS.model_copy(
-    update={
-        "name": "smoke",
-        "about": "seconds, to see that all works: its score means nothing",
-        "bag": Bag(n_splits=2, n_repeats=1),
-        "network": MELIS.network.model_copy(update={"hidden": (60, 60)}),
-        "training": MELIS.training.model_copy(
-            update={
-                "epochs": 4,
-                "batch_size": 512,
-                "emphasis": Emphasis(first_epoch=2, every=1),
-            }
-        ),
-    }
-)
-
 MODERN = Recipe(
     name="modern",
     about="the best in cross-validation: relations of particles, periodic embeddings",
@@ -145,6 +129,16 @@ QUICK = MODERN.model_copy(
         "about": "the modern recipe without embeddings: a minute on two cores",
         "network": MODERN.network.model_copy(update={"periodic_std": None}),
         "training": MODERN.training.model_copy(update={"epochs": 15}),
+    }
+)
+
+SMOKE = QUICK.model_copy(
+    update={
+        "name": "smoke",
+        "about": "seconds, to see that all works",
+        "bag": Bag(n_splits=2, n_repeats=1),
+        "network": QUICK.network.model_copy(update={"hidden": (32, 32)}),
+        "training": QUICK.training.model_copy(update={"epochs": 3}),
     }
 )
 

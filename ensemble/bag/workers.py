@@ -68,13 +68,13 @@ def train_groups(
     """
     if jobs == 1:
         views = load_views(view_hooks)
-        with _threads(joblib.cpu_count()):
+        with _threads(threads_of(jobs)):
             for g, group in enumerate(groups):
                 hear = _for_group(on_epoch, g)
                 yield train_group(data, group, recipe, views, device, hear)
         return
     with _watched_board(len(groups), on_epoch, scratch) as board:
-        n_threads = max(1, joblib.cpu_count() // jobs)
+        n_threads = threads_of(jobs)
         tasks = {
             g: joblib.delayed(_train_in_worker)(
                 g, len(groups), group, data, recipe, view_hooks, device, board.path,
@@ -126,6 +126,12 @@ def check_jobs(jobs: int) -> int:
             " or -1 for all"
         )
     return jobs
+
+
+def threads_of(jobs: int) -> int:
+    """How many threads each of so many workers may have; OMP_NUM_THREADS is obeyed."""
+    share = int(joblib.cpu_count()) // jobs
+    return max(1, min(share, torch.get_num_threads()))
 
 
 def pick_device(device: str) -> str:
