@@ -111,7 +111,7 @@ class Assassin:
         if was_killed:
             self.n_kills += 1
             self.n_in_training += "training" in program.out
-            self.n_between_groups += "training" in program.out and 0 < len(self.kept)
+            self.n_between_groups += "training" in program.out and len(self.kept) > 0
         return was_killed
 
     def look(self) -> None:
@@ -304,4 +304,4 @@ def test_ctrl_c_on_a_terminal_leaves_it_as_it_was(tiny_data, tmp_path):
     assert b"Traceback" not in shown
     assert shown.count(b"\x1b[?25l") == shown.count(b"\x1b[?25h") == 1
     assert re.search(rb"ensemble: interrupted; [^\r\n]*\r\n$", shown)
-    assert living(session=program.pid) == {}
+    wait_until(lambda: not living(session=program.pid), seconds=3)
