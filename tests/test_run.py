@@ -17,7 +17,12 @@ import ensemble.files
 import ensemble.runs.outcome
 from ensemble.bag.losses import example_losses
 from ensemble.data.examples import load_examples
-from ensemble.errors import DamagedError, MembersFailedError, UserError
+from ensemble.errors import (
+    DamagedError,
+    Interrupted,
+    MembersFailedError,
+    UserError,
+)
 from ensemble.run import resume_run, run_competition
 from ensemble.runs.report.render import render
 from ensemble.runs.store import open_run
@@ -352,6 +357,30 @@ def test_a_full_disk_leaves_the_finished_groups(
     }
     assert members(resumed.path) == members(finished.path)
     assert not litter(folder)
+
+
+def test_an_interruption_right_after_a_group_is_saved_does_not_lose_it(
+    finished, tiny_data, tmp_path, monkeypatch
+):
+    write = ensemble.files.write_atomically
+
+    def interrupted(path, data):
+        write(path, data)
+        if path.name == "run.json" and b'"0003": {' in data:
+            monkeypatch.setattr(ensemble.files, "write_atomically", write)
+            raise Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr(ensemble.files, "write_atomically", interrupted)
+    with pytest.raises(Interrupted):
+        start(tmp_path, tiny_data)
+    folder = tmp_path / "runs" / "tiny" / "0001-quick"
+    left = open_run(folder)
+    assert left.document["state"] == "interrupted"
+    assert sorted(left.members) == [0, 1, 2, 3]
+    kept = traces(folder)
+    resumed = again(folder, submissions=tmp_path / "submissions")
+    assert kept.items() <= traces(folder).items()
+    assert answers(resumed) == answers(finished)
 
 
 @pytest.mark.parametrize("n", [30, 60, 90, 120, 150])

@@ -17,8 +17,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from multiprocessing import current_process, resource_tracker
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,7 @@ def train_groups(
         tasks = {
             g: joblib.delayed(_train_in_worker)(
                 g, len(groups), group, data, recipe, view_hooks, device, board.path,
-                n_threads, os.getpid(),
+                n_threads,
             )
             for g, group in enumerate(groups)
         }  # fmt: skip
@@ -88,7 +87,9 @@ def train_groups(
 def _work_off(tasks: dict[int, Any], jobs: int) -> Generator[list[TrainedMember]]:
     """What the tasks make, as it comes; a worker that dies costs an attempt only."""
     for _ in range(ATTEMPTS):
-        workers = joblib.Parallel(jobs, return_as="generator_unordered", batch_size=1)
+        workers = joblib.Parallel(
+            jobs, return_as="generator_unordered", batch_size=1, **_of_loky()
+        )
         try:
             with (
                 _manager_fails_silently(),
@@ -156,9 +157,7 @@ def _train_in_worker(
     device: str,
     board_path: Path,
     n_threads: int,
-    driver: int,
 ) -> tuple[int, list[TrainedMember]]:
-    _end_with(driver)
     board = find_board(board_path, n_groups)
 
     def hear(epoch: int, loss: float) -> None:
@@ -170,12 +169,18 @@ def _train_in_worker(
         return g, train_group(data, members, recipe, views, device, hear)
 
 
-@cache  # once in a process
+def _of_loky() -> dict[str, Any]:
+    """What loky's workers do first; those of clusters are somebody else's."""
+    backend, _ = joblib.parallel.get_active_backend()
+    if type(backend).__name__ != "LokyBackend":
+        return {}
+    return {"initializer": _end_with, "initargs": (os.getpid(),)}
+
+
 def _end_with(driver: int) -> None:
     """End this worker when the driver is gone, even if it was killed.
 
     Else it would train its group to the end, and then wait five minutes for another.
-    Workers that loky did not start are somebody else's.
     """
 
     def watch() -> None:
@@ -183,8 +188,7 @@ def _end_with(driver: int) -> None:
             time.sleep(POLL_SECONDS)
         os._exit(1)
 
-    if current_process().name.startswith("LokyProcess"):
-        threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

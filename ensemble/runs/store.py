@@ -14,7 +14,7 @@ folder was left by a process that died, and `clean` removes it.
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, final
@@ -255,9 +255,14 @@ class RunFolder:
         return faults
 
     def _rewrite(self, **sections: Any) -> None:
-        document = self.document | sections
-        files.write_atomically(self.path / "run.json", seal_document(document))
-        self.document = document
+        path, document = self.path / "run.json", self.document | sections
+        try:
+            files.write_atomically(path, seal_document(document))
+            self.document = document
+        except BaseException:  # Ctrl-C after the replacement: the disk knows
+            with suppress(UserError, OSError):
+                self.document = read_document(path)
+            raise
 
     def _write_member(self, member: SavedMember) -> dict[str, Any]:
         folder = self._members_folder() / member_key(member.index)
