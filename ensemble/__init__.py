@@ -26,6 +26,7 @@ those above it (`ensemble.run` tells how they work together, start there):
     validation.metrics          scores of answers against the truth
     validation.folds            stratified folds of equal weight
     validation.bootstrap        resampled rows, for the spread of a score
+    validation.curve            the AMS against the cutoff, smoothed, with its errors
     validation.rules            the cutoff, and what it honestly reaches
     validation.compare          two predictions on the same rows
     validation.scores           scores of members, repeats and parts of a bag

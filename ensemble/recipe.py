@@ -181,18 +181,12 @@ class TopFraction(Frozen):
     """The rows with the highest scores are called positive.
 
     The fraction is the middle of the plateau of the smoothed out-of-fold metric, or
-    `fraction` where one is given.
+    `fraction` where one is given. How smooth, the rows decide.
     """
 
     kind: Literal["top_fraction"] = "top_fraction"
     fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="a given share of the rows; none: chosen out-of-fold"
-    )
-    smoothing: float = Field(
-        0.02,
-        gt=0,
-        lt=0.5,
-        description="width of the moving mean, as a fraction of the rows",
     )
 
 

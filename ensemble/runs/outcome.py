@@ -78,7 +78,6 @@ def fit_rule(
         target[known],
         weight[known],
         totals,
-        smoothing=recipe.rule.smoothing,
         fraction=recipe.rule.fraction,
         seed=recipe.bag.seed,
     )

@@ -12,13 +12,13 @@ from numpy.random import default_rng
 from numpy.typing import ArrayLike
 
 from ensemble.validation.bootstrap import INTERVAL, draw_counts, top_ams
+from ensemble.validation.curve import n_selected
 from ensemble.validation.metrics import (
     Array,
     auc_of_levels,
     log_losses,
     rescale_classes,
 )
-from ensemble.validation.rules import n_selected
 
 FRACTIONS = (0.10, 0.125, 0.15, 0.175, 0.20)
 

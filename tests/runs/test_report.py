@@ -112,7 +112,6 @@ def fitted() -> Any:
         train.target,
         train.weight,
         COMPETITION.class_totals,
-        smoothing=0.02,
         seed=0,
     )
 

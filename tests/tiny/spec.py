@@ -1,6 +1,6 @@
 """A competition that trains in a moment."""
 
-from ensemble.recipe import MLP, Bag, Inputs, Recipe, TopFraction, Training
+from ensemble.recipe import MLP, Bag, Inputs, Recipe, Training
 from ensemble.spec import Competition
 
 COMPETITION = Competition(
@@ -28,7 +28,6 @@ _QUICK = Recipe(
     inputs=Inputs(features="features:with_product"),
     network=MLP(hidden=(8,), dropout=0.1),
     training=Training(epochs=3, batch_size=32, curve_points=2),
-    rule=TopFraction(smoothing=0.1),
 )
 
 RECIPES = {"quick": _QUICK, "raw": _QUICK.model_copy(update={"name": "raw"})}
