@@ -102,5 +102,9 @@ class Run:
         text = self.store.read_artefact(name)
         id_column = self.competition.id
         return pd.read_csv(
-            io.BytesIO(text), dtype={id_column: str}, keep_default_na=False
+            io.BytesIO(text),
+            dtype={id_column: str},
+            keep_default_na=False,
+            na_values={"score": [""]},
+            float_precision="round_trip",
         ).set_index(id_column)

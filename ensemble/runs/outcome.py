@@ -131,5 +131,5 @@ def _peak_memory(store: RunFolder) -> float:
 
 def scores_csv(id_column: str, ids: Iterable[str], scores: Floats) -> bytes:
     """A table of ids and scores; the score of a row that nobody predicted is blank."""
-    cells = ["" if np.isnan(score) else f"{score:.9g}" for score in scores]
+    cells = ["" if np.isnan(score) else repr(score) for score in scores.tolist()]
     return encode_csv({id_column: ids, "score": cells})
