@@ -168,8 +168,8 @@ def write_submission(
     """Write and enter in the ledger what a run answers: `root/higgs/0007-quick.csv`.
 
     Nothing is overwritten: where another submission has the name, a number is added to
-    it, and where the same is there already, it stays. Beside it goes a JSON file that
-    says where it comes from.
+    it, and where the same is there already, it stays, and only a note adds to the
+    ledger. Beside it goes a JSON file that says where it comes from.
     """
     competition = Competition.model_validate(run.document["competition"])
     table = build_submission(competition, ids, scores, selected)
@@ -196,7 +196,7 @@ def write_submission(
         optimism=optimism,
         note=note,
     )
-    append_entry(root / "ledger.csv", entry, once=True)
+    append_entry(root / "ledger.csv", entry, once=not note)  # a remark is not lost
     return Written(path, len(ids), is_new)
 
 

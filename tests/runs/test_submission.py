@@ -327,6 +327,15 @@ def test_the_same_submission_is_written_and_entered_once(tmp_path):
     assert len(read_ledger(root / "ledger.csv")) == 1
 
 
+def test_a_note_is_entered_for_a_submission_that_is_there_already(tmp_path):
+    run, root = make_run(tmp_path), tmp_path / "submissions"
+    first = write(run, root)
+    assert write(run, root, note="sent").path == first.path
+    lines = read_ledger(root / "ledger.csv")
+    assert [line["note"] for line in lines] == ["", "sent"]
+    assert lines[0]["sha256"] == lines[1]["sha256"]
+
+
 def test_another_submission_of_a_run_gets_another_name(tmp_path):
     run, root = make_run(tmp_path), tmp_path / "submissions"
     first = write(run, root)
