@@ -139,7 +139,11 @@ def runs(
     found = list_runs(root)
     if not found:
         raise UserError(f"there are no runs in {root}; `ensemble run higgs` makes one")
-    _console().print(runs_table(found))
+    console, table = _console(), runs_table(found)
+    console.width = max(
+        console.width, console.measure(table).maximum
+    )  # names stay whole
+    console.print(table)
 
 
 @app.command("list")
@@ -331,7 +335,7 @@ def outcome_lines(result: Any, path: Path, document: dict[str, Any]) -> list[str
     rows = f"{least}" if least == most else f"{least} to {most}"
     return [
         f" OOF{simulated}  {name} {result['honest']:.3f}"
-        f" ± {result['honest_spread']:.3f} at the top {result['fraction']:.1%}"
+        f" ± {result['error']:.3f} at the top {result['fraction']:.1%}"
         f"   AUC {result['auc']:.4f}"
         f"   ({result['n_members']} members, every row predicted by {rows})",
         f"      {name} read off the same rows {result['in_sample']:.3f}, optimism"

@@ -98,6 +98,7 @@ def _result(
     return {
         "metric": competition.metric,
         "honest": rule.honest,
+        "error": rule.error,
         "honest_spread": rule.honest_spread,
         "in_sample": rule.value,
         "optimism": rule.optimism,
