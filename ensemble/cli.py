@@ -139,11 +139,9 @@ def runs(
     found = list_runs(root)
     if not found:
         raise UserError(f"there are no runs in {root}; `ensemble run higgs` makes one")
-    console, table = _console(), runs_table(found)
-    console.width = max(
-        console.width, console.measure(table).maximum
-    )  # names stay whole
-    console.print(table)
+    console = _console()
+    console.width = max(console.width, 100)  # names stay whole, in a pipe too
+    console.print(runs_table(found))
 
 
 @app.command("list")
