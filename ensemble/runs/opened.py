@@ -106,5 +106,4 @@ class Run:
             dtype={id_column: str},
             keep_default_na=False,
             na_values={"score": [""]},
-            float_precision="round_trip",
         ).set_index(id_column)
