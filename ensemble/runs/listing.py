@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
@@ -43,8 +44,8 @@ def list_runs(root: Path) -> list[Summary]:
     ]
 
 
-def runs_table(runs: Sequence[Summary]) -> Table:
-    """The runs as a table for a terminal."""
+def runs_table(runs: Sequence[Summary]) -> Group:
+    """The runs as a table for a terminal, and below it what is wrong with some."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("run", "state"):
         table.add_column(column, no_wrap=True)
@@ -54,9 +55,8 @@ def runs_table(runs: Sequence[Summary]) -> Table:
         name = escape(f"{run.competition}/{run.name}")
         state = f"{run.state}, process {run.owner}" if run.owner else run.state
         table.add_row(name, state, *_figures(run))
-        if run.problem:
-            table.add_row("", escape(run.problem))
-    return table
+    problems = [escape(run.problem) for run in runs if run.problem]
+    return Group(table, *problems)
 
 
 def _figures(run: Summary) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 import os
 
-from ensemble.runs.listing import list_runs
+from rich.console import Console
+
+from ensemble.runs.listing import list_runs, runs_table
 from ensemble.runs.store import create_run
 from tests.runs.samples import DOCUMENT, make_run
 
@@ -34,6 +36,18 @@ def test_damaged_and_newer_runs_are_listed_as_such(tmp_path):
         ("cannot be read", "newer", "no run"), problems, strict=True
     ):
         assert word in problem
+
+
+def test_a_damaged_run_does_not_push_others_off_the_screen(tmp_path, capsys):
+    damaged, whole = make_run(tmp_path), make_run(tmp_path)
+    (damaged.path / "run.json").write_bytes(b"{")
+    with whole.lock():
+        result = {"metric": "ams", "honest": 3.2, "auc": 0.93, "fraction": 0.15}
+        whole.update(result=result | {"wall_seconds": 60.0})
+    Console(width=80).print(runs_table(list_runs(tmp_path)))
+    shown = capsys.readouterr().out
+    assert "ams 3.200" in shown
+    assert "cannot be read" in shown
 
 
 def test_an_odd_recipe_does_not_stop_the_list(tmp_path):
