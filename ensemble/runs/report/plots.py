@@ -107,7 +107,8 @@ def plot_roc(figure: Figure, roc: Section) -> None:
         inset.plot(y, x, "o", ms=5, color=CHOSEN, mec=PAPER, mew=1, zorder=5)
         axes.plot(x, 1 / y, "o", ms=7, color=CHOSEN, mec=PAPER, mew=1.2, zorder=5)
         text = f"selected: {x:.0%} of {positive},\n{y:.2%} of {negative}"
-        note(axes, text, (x, 1 / y), CHOSEN, ha="right", va="top", dx=-8, dy=-6)
+        side, dx, dy = ("right", -8, -6) if x > 0.45 else ("center", 0, -26)
+        note(axes, text, (x, 1 / y), CHOSEN, ha=side, va="top", dx=dx, dy=dy)
 
 
 def plot_calibration(figure: Figure, calibration: Section) -> None:
