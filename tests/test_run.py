@@ -568,3 +568,14 @@ def test_rows_are_read_as_they_were_written(tiny_data):
 
 def rows_of_test(tiny_data):
     return load_examples(COMPETITION, tiny_data)[1].features
+
+
+def test_a_place_where_no_submission_can_go_is_refused_before_training(
+    tiny_data, tmp_path
+):
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(UserError, match="taken"):
+        run_competition(
+            TINY, data=tiny_data, runs=tmp_path / "runs", submissions=tmp_path / "taken"
+        )
+    assert not (tmp_path / "runs").exists()
