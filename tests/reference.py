@@ -131,7 +131,7 @@ def slow_score_of_mean(oof_MN, target, weight, function):
 
 
 def max_channel_by_hand(x: Tensor, group_size: int) -> Tensor:
-    """The largest of each group of neighbours passes (all of a tie), the others are 0."""
+    """The largest of each group of neighbours passes (all of a tie), others are 0."""
     y = torch.zeros_like(x)
     for index in np.ndindex(*x.shape):
         unit = index[-1]
@@ -161,7 +161,7 @@ def forward_by_hand(
 
 
 def sgd_by_hand(w, v, gradient, epoch, sgd, factor, *, first: bool):
-    """One update as G. Melis wrote it: velocity, penalties, rate (1 - m) factor^epoch."""
+    """One update as G. Melis wrote it: velocity, penalties, rate (1 - m) f^epoch."""
     start, end = sgd.momentum
     m = start + (end - start) * min(epoch / sgd.momentum_epochs, 1)
     penalty = sgd.first_l2 * w + sgd.first_l1 * torch.sign(w) if first else 0
@@ -171,7 +171,7 @@ def sgd_by_hand(w, v, gradient, epoch, sgd, factor, *, first: bool):
 
 
 def emphasis_by_hand(score, weight, target, emphasis):
-    """Row by row: its rank among all, the ramp there, then each class as heavy as ever."""
+    """Row by row: its rank, the ramp there, then each class as heavy as ever."""
     n, raised = len(score), np.array(weight, float)
     q1, q2, q3, q4 = emphasis.quantiles
     for row in range(n):
