@@ -175,6 +175,7 @@ def check(competition: Name, data: DataFolder = None) -> None:
     train, test = load_examples(entry.competition, source.folder)
     if source.simulated:
         console.print("SIMULATED data: no figure below is about the real competition")
+    console.width = max(console.width, 80)  # figures stay whole
     print_check(check_examples(entry.competition, train, test), console)
 
 
@@ -327,21 +328,21 @@ def outcome_lines(result: Any, path: Path, document: dict[str, Any]) -> list[str
     if not result:
         raise UserError(f"the run in {path} is not finished; `ensemble resume {path}`")
     name = result["metric"].upper()
-    simulated = " of SIMULATED data" if document["data"]["simulated"] else ""
+    simulated = "   SIMULATED data" if document["data"]["simulated"] else ""
     low, high = result["interval"]
     least, most = result["coverage"]
     rows = f"{least}" if least == most else f"{least} to {most}"
     return [
-        f" OOF{simulated}  {name} {result['honest']:.3f}"
-        f" ± {result['error']:.3f} at the top {result['fraction']:.1%}"
-        f"   AUC {result['auc']:.4f}"
-        f"   ({result['n_members']} members, every row predicted by {rows})",
-        f"      {name} read off the same rows {result['in_sample']:.3f}, optimism"
+        f" OOF score   {name} {result['honest']:.3f} ± {result['error']:.3f}"
+        f" at the top {result['fraction']:.1%}   AUC {result['auc']:.4f}{simulated}",
+        f"             {result['n_members']} members, every row predicted by {rows}",
+        f"             in sample {result['in_sample']:.3f}, optimism"
         f" {result['optimism']:+.3f}; {result['interval_coverage']:.0%} interval"
         f" {low:.2f} to {high:.2f}",
         f" report      {path / 'report.html'}",
-        f" submission  {document['submission']}   {document['data']['n_test']:,} rows,"
-        " checked against the test ids",
+        f" submission  {document['submission']}",
+        f"             {document['data']['n_test']:,} rows, checked against the test"
+        " ids",
     ]
 
 
