@@ -56,6 +56,16 @@ def make_folder(path: Path) -> None:
         sync_folder(path.parent)
 
 
+def must_be_writable(folder: Path) -> None:
+    """Say it now if a folder cannot be made, or written in, later."""
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    with disk_errors(nearest):
+        if not nearest.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "a file is in the way")
+        if not os.access(nearest, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 def remove(path: Path) -> None:
     """Remove a file, a link or a folder with all in it, if it is there."""
     with disk_errors(path):

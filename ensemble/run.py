@@ -29,7 +29,7 @@ from ensemble.catalog import Entry, code_sha256, load_entry
 from ensemble.data.examples import Examples, load_examples
 from ensemble.data.source import Source, find_sample, find_source
 from ensemble.errors import MembersFailedError, UserError
-from ensemble.files import make_folder
+from ensemble.files import must_be_writable
 from ensemble.recipe import Recipe
 from ensemble.runs.difference import is_growth, run_difference
 from ensemble.runs.opened import Run
@@ -125,7 +125,7 @@ def _prepare(
     """Read the data and check what was asked for, before anything is written."""
     n_workers, device = check_jobs(jobs), pick_device(device)
     train, test = load_examples(entry.competition, source.folder)
-    make_folder(Path(submissions) / entry.competition.name)  # now if it is impossible
+    must_be_writable(Path(submissions) / entry.competition.name)
     return _Job(
         entry=entry,
         recipe=recipe,

@@ -513,19 +513,6 @@ def test_a_wrong_name_is_one_sentence(nursery, tmp_path, words, code, said):
     assert said in program.err
 
 
-def test_submissions_that_cannot_be_written_leave_a_run_to_resume(
-    finished, tiny_data, tmp_path
-):
-    (tmp_path / "taken").write_text("a file")
-    with pytest.raises(UserError, match="a file is in the way"):
-        start(tmp_path, tiny_data, submissions=tmp_path / "taken")
-    folder = tmp_path / "runs" / "tiny" / "0001-quick"
-    before = traces(folder)
-    resumed = again(folder, submissions=tmp_path / "submissions")
-    assert traces(folder) == before
-    assert members(resumed.path) == members(finished.path)
-
-
 def test_a_second_process_leaves_within_a_second(copied, tmp_path):
     run = open_run(copied)
     took = []
@@ -574,7 +561,7 @@ def test_a_place_where_no_submission_can_go_is_refused_before_training(
     tiny_data, tmp_path
 ):
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(UserError, match="taken"):
+    with pytest.raises(UserError, match=r"taken .*a file is in the way"):
         run_competition(
             TINY, data=tiny_data, runs=tmp_path / "runs", submissions=tmp_path / "taken"
         )
