@@ -16,7 +16,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 higgs: $(VENV)/.installed
-	$(BIN)/ensemble run higgs $(ARGS)
+	$(BIN)/ensemble run higgs --jobs -1 $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

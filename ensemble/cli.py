@@ -239,7 +239,10 @@ def submit(
 @app.command()
 def score(
     submission: Annotated[Path, Argument(help="a submission CSV")],
-    competition: Annotated[str, Option(help="name or folder")] = "higgs",
+    competition: Annotated[
+        str | None,
+        Option(help="name or folder [default: what the file's provenance says]"),
+    ] = None,
     solution: Annotated[
         Path | None, Option(help="file with the truth [default: in the data folder]")
     ] = None,
@@ -250,11 +253,10 @@ def score(
     Example: ensemble score submissions/higgs/0001-quick.csv
     """
     from ensemble.catalog import load_entry
-    from ensemble.runs.score import score_file
+    from ensemble.runs.score import competition_of, score_file
 
-    scored, path, simulated = score_file(
-        load_entry(competition), submission, solution, data
-    )
+    entry = load_entry(competition or competition_of(submission))
+    scored, path, simulated = score_file(entry, submission, solution, data)
     kind = "SIMULATED solution" if simulated else "solution"
     typer.echo(f"{kind} {path}")
     for part, values in scored["parts"].items():

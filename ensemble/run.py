@@ -327,8 +327,9 @@ def _headline(job: _Job, store: RunFolder) -> str:
     origin = "SIMULATED data" if job.source.simulated else "data"
     return (
         f"{competition.name}: {len(job.train):,} train rows, {len(job.test):,} test"
-        f" rows, {n_features} features{weight}   (recipe: {job.recipe.name})\n"
-        f"{origin} from {job.source.folder}, run folder {store.path}"
+        f" rows, {n_features} features{weight}\n"
+        f"{origin} from {job.source.folder}\n"
+        f"recipe {job.recipe.name}, run folder {store.path}"
     )
 
 

@@ -57,7 +57,8 @@ def folder(tmp_path_factory, nursery) -> Path:
     sample.mkdir(parents=True)
     simulate = load_hook(entry.folder, entry.competition.simulate)
     simulate(sample, n_train=1_500, n_test=300)
-    assert "$(BIN)/ensemble run higgs $(ARGS)" in (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    assert "$(BIN)/ensemble run higgs --jobs -1 $(ARGS)" in makefile
     program = nursery.run("run", "higgs", cwd=folder)
     assert program.code == 0, program.err
     return folder

@@ -142,8 +142,11 @@ def pick_device(device: str) -> str:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--device {device} cannot be used here: {reason}") from error
+        reason = str(error).splitlines()[0][:80]
+        raise UserError(
+            f"--device {device} cannot be used here, take auto, cpu, cuda or cuda:N"
+            f" ({reason})"
+        ) from error
     return device
 
 

@@ -1,5 +1,6 @@
 """What a submission scores against a solution file."""
 
+import json
 import math
 import re
 from pathlib import Path
@@ -21,6 +22,18 @@ from ensemble.validation.metrics import METRICS
 USAGE = "Usage"
 PARTS = ("Public", "Private", "Ignored")
 NUMBER = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def competition_of(submission: Path) -> str:
+    """The competition of a submission, as the file beside it says."""
+    beside = submission.with_suffix(".json")
+    try:
+        return str(json.loads(beside.read_text())["competition"]["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{beside} does not say which competition {submission.name} belongs to;"
+            " name it with --competition"
+        ) from None
 
 
 def score_file(

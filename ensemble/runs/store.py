@@ -223,7 +223,7 @@ class RunFolder:
         note = self.document["artefacts"].get(name)
         if note is None:
             raise UserError(f"the run in {self.path} has no {name}")
-        return read_checked(self.path / name, note, "make it again")
+        return read_checked(self.path / name, note, "resume the run to write it again")
 
     def load_array(self, index: int, name: str) -> Array:
         """An array of a member, compared with its checksum."""

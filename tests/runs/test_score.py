@@ -3,7 +3,7 @@ import gzip
 import pytest
 
 from ensemble.errors import DataError, UserError
-from ensemble.runs.score import score_submission
+from ensemble.runs.score import competition_of, score_submission
 from ensemble.validation.metrics import ams
 from tests.runs.samples import COMPETITION
 
@@ -107,3 +107,10 @@ def test_a_metric_of_probabilities_cannot_be_had_from_classes(tmp_path, submissi
     other = COMPETITION.model_copy(update={"metric": "logloss"})
     with pytest.raises(UserError, match="logloss cannot be had from the classes"):
         score_submission(submission, solution(tmp_path), other)
+
+
+def test_a_submission_without_its_provenance_asks_for_the_competition(tmp_path):
+    with pytest.raises(UserError, match="name it with --competition"):
+        competition_of(tmp_path / "foreign.csv")
+    (tmp_path / "ours.json").write_text('{"competition": {"name": "tiny"}}')
+    assert competition_of(tmp_path / "ours.csv") == "tiny"

@@ -228,7 +228,7 @@ def test_a_damaged_artefact_is_forgotten_to_be_made_again(run):
     with run.lock():
         flip(run.write_artefact("report.html", b"<p>report"))
         with pytest.raises(
-            DamagedError, match=r"report.html was changed; make it again"
+            DamagedError, match=r"report.html was changed; resume the run"
         ):
             run.read_artefact("report.html")
         assert run.drop_damaged() == [Fault(None, "report.html", "was changed")]
