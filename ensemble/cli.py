@@ -331,21 +331,27 @@ def outcome_lines(result: Any, path: Path, document: dict[str, Any]) -> list[str
         raise UserError(f"the run in {path} is not finished; `ensemble resume {path}`")
     name = result["metric"].upper()
     simulated = "   SIMULATED data" if document["data"]["simulated"] else ""
-    low, high = result["interval"]
+    low, high = (_shown(end, ".2f") for end in result["interval"])
     least, most = result["coverage"]
     rows = f"{least}" if least == most else f"{least} to {most}"
     return [
-        f" OOF score   {name} {result['honest']:.3f} ± {result['error']:.3f}"
-        f" at the top {result['fraction']:.1%}   AUC {result['auc']:.4f}{simulated}",
+        f" OOF score   {name} {_shown(result['honest'], '.3f')}"
+        f" ± {_shown(result['error'], '.3f')} at the top {result['fraction']:.1%}"
+        f"   AUC {_shown(result['auc'], '.4f')}{simulated}",
         f"             {result['n_members']} members, every row predicted by {rows}",
-        f"             in sample {result['in_sample']:.3f}, optimism"
-        f" {result['optimism']:+.3f}; {result['interval_coverage']:.0%} interval"
-        f" {low:.2f} to {high:.2f}",
+        f"             in sample {_shown(result['in_sample'], '.3f')}, optimism"
+        f" {_shown(result['optimism'], '+.3f')};"
+        f" {result['interval_coverage']:.0%} interval {low} to {high}",
         f" report      {path / 'report.html'}",
         f" submission  {document['submission']}",
         f"             {document['data']['n_test']:,} rows, checked against the test"
         " ids",
     ]
+
+
+def _shown(value: float | None, form: str) -> str:
+    """A figure, or that it cannot be computed: of a class with a few rows, say."""
+    return "n/a" if value is None else format(value, form)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,16 @@
 All values that change the result are here; `--set training.epochs=5` changes one.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from ensemble.spec import Frozen
 
@@ -63,7 +70,9 @@ class MLP(Frozen):
         "relu", description="max_channel: all but a group's greatest become 0"
     )
     group_size: PositiveInt = Field(3, description="units that compete in max-channel")
-    dropout: Fraction = Field(0.5, description="after each hidden layer")
+    dropout: Annotated[float, Field(ge=0, le=0.99)] = Field(
+        0.5, description="after each hidden layer"
+    )
     inputs_per_unit: PositiveInt | None = Field(
         None, description="a first-layer unit sees at most so many inputs"
     )
@@ -81,6 +90,17 @@ class MLP(Frozen):
     bias_std: NonNegativeFloat = Field(
         0.0, description="standard deviation of first biases"
     )
+
+    @model_validator(mode="after")
+    def _groups_must_fit(self) -> Self:
+        if self.activation in ("max_channel", "maxout"):
+            odd = [size for size in self.hidden if size % self.group_size]
+            if odd:
+                raise ValueError(
+                    f"{self.activation} takes hidden sizes that group_size"
+                    f" {self.group_size} divides, not {odd[0]}"
+                )
+        return self
 
 
 class Exponential(Frozen):

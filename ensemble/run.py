@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ensemble.bag.inputs import make_training_data
 from ensemble.bag.plan import make_groups, plan_bag
 from ensemble.bag.train import TrainedMember, TrainingData
-from ensemble.bag.workers import check_jobs, pick_device, train_groups
+from ensemble.bag.workers import ViewHooks, check_jobs, pick_device, train_groups
 from ensemble.catalog import Entry, code_sha256, load_entry
 from ensemble.data.examples import Examples, load_examples
 from ensemble.data.source import Source, find_sample, find_source
@@ -53,6 +53,8 @@ class _Job:
     source: Source
     train: Examples
     test: Examples
+    data: TrainingData
+    views: ViewHooks | None
     submissions: Path
     n_workers: int
     device: str
@@ -125,6 +127,7 @@ def _prepare(
     """Read the data and check what was asked for, before anything is written."""
     n_workers, device = check_jobs(jobs), pick_device(device)
     train, test = load_examples(entry.competition, source.folder)
+    data, views = make_training_data(entry, recipe, train, test)
     must_be_writable(Path(submissions) / entry.competition.name)
     return _Job(
         entry=entry,
@@ -132,6 +135,8 @@ def _prepare(
         source=source,
         train=train,
         test=test,
+        data=data,
+        views=views,
         submissions=Path(submissions),
         n_workers=n_workers,
         device=device,
@@ -147,7 +152,7 @@ def _describe(job: _Job) -> dict[str, Any]:
         "recipe": job.recipe.model_dump(mode="json"),
         "code_sha256": code_sha256(job.entry.folder),
         "data": {
-            "folder": str(job.source.folder),
+            "folder": str(job.source.folder.resolve()),
             "simulated": job.source.simulated,
             "train_sha256": job.train.sha256,
             "test_sha256": job.test.sha256,
@@ -189,7 +194,7 @@ def _train(job: _Job, store: RunFolder) -> None:
     groups = make_groups([members[i] for i in store.missing(len(members))], GROUP_SIZE)
     if not groups:
         return
-    data, views = make_training_data(job.entry, job.recipe, job.train, job.test)
+    store.update(result=None, submission=None)  # of fewer members than there will be
     score = _RunningScore(job.train)
     for index, record in store.members.items():
         if not record.get("failed"):
@@ -206,9 +211,9 @@ def _train(job: _Job, store: RunFolder) -> None:
     clock = _Clock(store)
     trained = train_groups(
         groups,
-        data,
+        job.data,
         job.recipe,
-        views,
+        job.views,
         job.n_workers,
         job.device,
         watch.epoch,
@@ -216,7 +221,7 @@ def _train(job: _Job, store: RunFolder) -> None:
     )
     try:
         for group in trained:
-            saved = [_to_save(member, data) for member in group]
+            saved = [_to_save(member, job.data) for member in group]
             store.save_members(saved)
             clock.save(job.device)
             for member in saved:

@@ -12,7 +12,12 @@ from ensemble.catalog import Entry, load_hook
 from ensemble.data.examples import Examples
 from ensemble.errors import UserError
 from ensemble.recipe import Recipe
-from ensemble.validation.folds import fold_keys, split_repeats, weight_strata
+from ensemble.validation.folds import (
+    fold_keys,
+    must_have_weight,
+    split_repeats,
+    weight_strata,
+)
 
 
 def make_training_data(
@@ -31,6 +36,7 @@ def make_training_data(
         recipe.bag.n_splits,
         competition.classes,
     )
+    must_have_weight(train.target, weight, recipe.bag.n_splits, competition.classes)
     data = TrainingData(
         features_RI=_as_array(inputs),
         target_R=train.target,
@@ -45,7 +51,11 @@ def make_training_data(
 
 
 def make_labels(entry: Entry, recipe: Recipe, train: Examples) -> NDArray[np.int64]:
-    """What networks learn to tell apart: classes, or the weight strata in them."""
+    """What networks learn to tell apart: classes, or the weight strata in them.
+
+    The edges of the strata come from the weights of all rows. Weights are no input, and
+    a row's stratum is no answer, so that this tells a member nothing of held-out rows.
+    """
     if train.target is None:
         raise ValueError("make_labels takes training rows with a target")
     if recipe.training.learn == "classes":
@@ -71,7 +81,8 @@ def make_features(folder: Path, recipe: Recipe, raw: pd.DataFrame) -> pd.DataFra
     name = recipe.inputs.features
     if name is None:
         return raw
-    features = load_hook(folder, name)(raw)
+    with np.errstate(over="ignore"):  # what overflows is told below
+        features = load_hook(folder, name)(raw)
     if not isinstance(features, pd.DataFrame) or len(features) != len(raw):
         raise UserError(f"{name} in {folder} must return a table with the same rows")
     if not features.columns.is_unique:
@@ -80,7 +91,11 @@ def make_features(folder: Path, recipe: Recipe, raw: pd.DataFrame) -> pd.DataFra
     infinite = np.isinf(features.to_numpy(np.float32)).any(axis=0)
     if infinite.any():
         columns = ", ".join(features.columns[infinite][:5])
-        raise UserError(f"{name} in {folder} makes infinite values in {columns}")
+        row = int(np.isinf(features.to_numpy(np.float32)).any(axis=1).argmax())
+        raise UserError(
+            f"{name} makes infinite values in {columns}, first in row {row + 1}:"
+            " look there for values that cannot be true"
+        )
     return features
 
 

@@ -10,6 +10,7 @@ however it ended.
 """
 
 import os
+import re
 import signal
 import threading
 import time
@@ -62,9 +63,12 @@ def train_groups(
 ) -> Generator[list[TrainedMember]]:
     """Train all groups, `jobs` at a time; each is handed over once it is finished.
 
+    There are never more workers than groups, and one alone where all would share a GPU.
+
     `on_epoch(group, epoch, loss)` hears of the progress of the groups, from 0. A
     temporary file may lie in `scratch`. Closing the generator ends the workers.
     """
+    jobs = 1 if device.startswith("cuda") else max(1, min(jobs, len(groups)))
     if jobs == 1:
         views = load_views(view_hooks)
         with _threads(threads_of(jobs)):
@@ -139,6 +143,10 @@ def pick_device(device: str) -> str:
     """`auto` is the GPU where there is one that torch can use."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise UserError(
+            f"--device {device} cannot be used here, take auto, cpu or cuda"
+        )
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:

@@ -13,7 +13,7 @@ from ensemble.bag.model import load_members
 from ensemble.bag.workers import load_views, pick_device
 from ensemble.catalog import code_sha256, load_entry
 from ensemble.data.tables import read_table
-from ensemble.errors import UserError
+from ensemble.errors import DataError, UserError
 from ensemble.files import write_atomically
 from ensemble.recipe import Recipe
 from ensemble.runs.outcome import scores_csv
@@ -61,6 +61,8 @@ def predict_file(folder: Path, table: Path, output: Path, device: str = "auto") 
     rows = read_table(
         table, list(competition.features), [competition.id], competition.missing
     )
+    if rows.empty:
+        raise DataError(f"{table} has no rows")
     scores = predict_rows(
         store,
         load_entry(store.document["entry"]).folder,

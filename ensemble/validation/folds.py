@@ -92,6 +92,21 @@ def fold_keys(
     return keys
 
 
+def must_have_weight(
+    target: ArrayLike, weight: ArrayLike, n_splits: int, classes: Sequence[str]
+) -> None:
+    """Refuse classes with fewer weighted rows than folds: some part would have none."""
+    label, w = np.asarray(target), np.asarray(weight, float)
+    for name, n in zip(
+        classes, np.bincount(label[w > 0], minlength=len(classes)), strict=True
+    ):
+        if n < n_splits:
+            raise UserError(
+                f"class {name!r} has {n} rows with a weight above 0, too few for"
+                f" {n_splits} folds: choose fewer splits (bag.n_splits) or add rows"
+            )
+
+
 def weight_strata(
     weight: ArrayLike, target: ArrayLike, n_strata: Sequence[int]
 ) -> IntArray:

@@ -303,6 +303,18 @@ def test_bfloat16_comes_close_to_float32():
         assert not np.array_equal(one.oof_P, other.oof_P)
 
 
+def test_every_product_of_a_bfloat16_network_is_in_bfloat16():
+    training = PERIODIC.training.model_copy(update={"precision": "bfloat16"})
+    half = PERIODIC.model_copy(update={"training": training})
+    trained = train_group(DATA, MEMBERS[:1], half)
+    model = load_members(half, [trained[0].weights])
+    seen = []
+    for layer in model.network.layers:
+        layer.register_forward_pre_hook(lambda _, x: seen.append(x[0].dtype))
+    model.predict(torch.from_numpy(DATA.test_TI))
+    assert seen == [torch.bfloat16] * len(model.network.layers)
+
+
 def test_a_member_whose_loss_explodes_fails_by_name_and_the_others_go_on():
     only_second = np.setdiff1d(DATA.in_bag(MEMBERS[1]), DATA.in_bag(MEMBERS[0]))
     features = DATA.features_RI.copy()

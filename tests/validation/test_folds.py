@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ensemble.errors import UserError
 from ensemble.validation.folds import (
     fold_keys,
+    must_have_weight,
     repeat_seed,
     split_folds,
     split_repeats,
@@ -146,3 +147,10 @@ def test_real_weights_give_the_known_strata(higgs_folder):
         for c in (0, 1)
     ]
     assert max(spreads) < 0.001
+
+
+def test_a_class_whose_weight_lies_in_one_row_is_refused():
+    target, weight = np.array([0, 0, 0, 1, 1, 1]), np.array([1, 1, 1, 2.0, 0, 0])
+    with pytest.raises(UserError, match="class 's' has 1 rows with a weight above 0"):
+        must_have_weight(target, weight, 2, ("b", "s"))
+    must_have_weight(target, np.ones(6), 2, ("b", "s"))

@@ -104,7 +104,7 @@ class BagMLP(nn.Module):
             width = width + handed_on if dense else handed_on
 
     def forward(self, x_MNI: Tensor) -> Tensor:
-        x = self.embedding(x_MNI)
+        x = self.embedding(x_MNI).to(x_MNI.dtype)  # embedded in float32
         *hidden_layers, last_layer = self.layers
         for layer in hidden_layers:
             h = self._activate(layer(x))
