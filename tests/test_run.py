@@ -24,6 +24,7 @@ from ensemble.errors import (
     UserError,
 )
 from ensemble.run import resume_run, run_competition
+from ensemble.runs.opened import open_finished
 from ensemble.runs.report.render import render
 from ensemble.runs.store import open_run
 from ensemble.watch import Silent
@@ -477,6 +478,11 @@ def test_members_that_all_fail_exit_with_5(nursery, tiny_data, tmp_path):
         (["--set", "training.epochs"], 2, "write it as key=value"),
         (["--set", "training.epochs=-1"], 2, "training.epochs = -1 is not possible"),
         (["--set", "network.dropout=x"], 2, "network.dropout = 'x' is not possible"),
+        (["--set", "network.activation=maxout"], 2, "maxout takes hidden sizes that"),
+        (["--set", "network.dropout=0.999"], 2, "network.dropout = 0.999 is not"),
+        (["--set", "inputs.features=features:none"], 2, "has no"),
+        (["--set", "bag.n_splits=500"], 2, "choose fewer splits"),
+        (["--device", "meta"], 2, "--device meta cannot be used here"),
         (["--recipe", "quik"], 2, "(did you mean 'quick'?)"),
         (["--data", "nowhere"], 2, "--data nowhere: there is no such folder"),
         (["--data", "half"], 3, "half has no test.csv"),
@@ -566,3 +572,22 @@ def test_a_place_where_no_submission_can_go_is_refused_before_training(
             TINY, data=tiny_data, runs=tmp_path / "runs", submissions=tmp_path / "taken"
         )
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_grows_has_no_result_of_fewer_members(tiny_data, tmp_path):
+    run = start(tmp_path, tiny_data, "bag.n_repeats=1")
+    assert run.result
+
+    class StopError(Exception):
+        pass
+
+    class Stopper(Silent):
+        def epoch(self, group, epoch, loss):
+            raise StopError
+
+    with pytest.raises(StopError):
+        again(run.path, "bag.n_repeats=2", watch=Stopper())
+    grown = open_finished(run.path)
+    assert not grown.result
+    with pytest.raises(UserError, match="not finished"):
+        grown.submit(root=tmp_path)
