@@ -591,3 +591,20 @@ def test_a_run_that_grows_has_no_result_of_fewer_members(tiny_data, tmp_path):
     assert not grown.result
     with pytest.raises(UserError, match="not finished"):
         grown.submit(root=tmp_path)
+
+
+def test_predict_takes_a_table_with_answers_too(finished, tiny_data, nursery, tmp_path):
+    words = ("predict", finished.path, tiny_data / "train.csv", "-o", "new.csv")
+    program = nursery.run(*words, cwd=tmp_path)
+    assert (program.code, program.err) == (0, "")
+    assert len(pd.read_csv(tmp_path / "new.csv")) == len(finished.oof)
+
+
+def test_predict_refuses_a_table_without_rows(finished, tiny_data, nursery, tmp_path):
+    header = (tiny_data / "test.csv").read_text().splitlines()[0]
+    (tmp_path / "empty.csv").write_text(f"{header}\n")
+    words = ("predict", finished.path, "empty.csv", "-o", "new.csv")
+    program = nursery.run(*words, cwd=tmp_path)
+    assert program.code == 3
+    assert "has no rows" in program.err
+    assert not (tmp_path / "new.csv").exists()

@@ -1,5 +1,6 @@
 """Saved members predict rows they have never seen, from raw columns."""
 
+import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ensemble.bag.inputs import find_views, make_features
 from ensemble.bag.model import load_members
 from ensemble.bag.workers import load_views, pick_device
 from ensemble.catalog import code_sha256, load_entry
+from ensemble.data.archives import open_table
 from ensemble.data.tables import read_table
 from ensemble.errors import DataError, UserError
 from ensemble.files import write_atomically
@@ -59,7 +61,10 @@ def predict_file(folder: Path, table: Path, output: Path, device: str = "auto") 
         raise UserError(f"{output} is there already; name another file")
     competition = Competition.model_validate(store.document["competition"])
     rows = read_table(
-        table, list(competition.features), [competition.id], competition.missing
+        table,
+        list(competition.features),
+        [competition.id, *_answers_in(table, competition)],
+        competition.missing,
     )
     if rows.empty:
         raise DataError(f"{table} has no rows")
@@ -72,6 +77,14 @@ def predict_file(folder: Path, table: Path, output: Path, device: str = "auto") 
     ids = rows[competition.id].tolist()
     write_atomically(output, scores_csv(competition.id, ids, scores))
     return len(rows)
+
+
+def _answers_in(table: Path, competition: Competition) -> list[str]:
+    """Target and weight where a table has them: no reason to refuse it."""
+    with open_table(table) as stream:
+        first_line = stream.readline(1 << 20).decode("utf-8-sig", "replace")
+    header = next(csv.reader([first_line]), [])
+    return [c for c in (competition.target, competition.weight) if c and c in header]
 
 
 def _chunks(indices: Sequence[int]) -> Iterator[Sequence[int]]:
