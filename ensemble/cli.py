@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from typer import Argument, Option
@@ -321,37 +321,10 @@ def _console() -> "Console":
 
 
 def _print_outcome(console: "Console", run: "Run") -> None:
+    from ensemble.display import outcome_lines
+
     for line in outcome_lines(run.result, run.path, run.store.document):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def outcome_lines(result: Any, path: Path, document: dict[str, Any]) -> list[str]:
-    """What a finished run says of itself in a few lines."""
-    if not result:
-        raise UserError(f"the run in {path} is not finished; `ensemble resume {path}`")
-    name = result["metric"].upper()
-    simulated = "   SIMULATED data" if document["data"]["simulated"] else ""
-    low, high = (_shown(end, ".2f") for end in result["interval"])
-    least, most = result["coverage"]
-    rows = f"{least}" if least == most else f"{least} to {most}"
-    return [
-        f" OOF score   {name} {_shown(result['honest'], '.3f')}"
-        f" ± {_shown(result['error'], '.3f')} at the top {result['fraction']:.1%}"
-        f"   AUC {_shown(result['auc'], '.4f')}{simulated}",
-        f"             {result['n_members']} members, every row predicted by {rows}",
-        f"             in sample {_shown(result['in_sample'], '.3f')}, optimism"
-        f" {_shown(result['optimism'], '+.3f')};"
-        f" {result['interval_coverage']:.0%} interval {low} to {high}",
-        f" report      {path / 'report.html'}",
-        f" submission  {document['submission']}",
-        f"             {document['data']['n_test']:,} rows, checked against the test"
-        " ids",
-    ]
-
-
-def _shown(value: float | None, form: str) -> str:
-    """A figure, or that it cannot be computed: of a class with a few rows, say."""
-    return "n/a" if value is None else format(value, form)
 
 
 if __name__ == "__main__":

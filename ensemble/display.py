@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -18,6 +20,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from ensemble.errors import UserError
 from ensemble.watch import Plan, Watch
 
 LINES_PER_GROUP = 5  # of a log, while one group trains
@@ -128,3 +131,32 @@ def download_bar(console: Console) -> Iterator[Callable[[int, int], None]]:
     ) as progress:
         task = progress.add_task("download", total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def outcome_lines(result: Any, path: Path, document: dict[str, Any]) -> list[str]:
+    """What a finished run says of itself in a few lines."""
+    if not result:
+        raise UserError(f"the run in {path} is not finished; `ensemble resume {path}`")
+    name = result["metric"].upper()
+    simulated = "   SIMULATED data" if document["data"]["simulated"] else ""
+    low, high = (_shown(end, ".2f") for end in result["interval"])
+    least, most = result["coverage"]
+    rows = f"{least}" if least == most else f"{least} to {most}"
+    return [
+        f" OOF score   {name} {_shown(result['honest'], '.3f')}"
+        f" ± {_shown(result['error'], '.3f')} at the top {result['fraction']:.1%}"
+        f"   AUC {_shown(result['auc'], '.4f')}{simulated}",
+        f"             {result['n_members']} members, every row predicted by {rows}",
+        f"             in sample {_shown(result['in_sample'], '.3f')}, optimism"
+        f" {_shown(result['optimism'], '+.3f')};"
+        f" {result['interval_coverage']:.0%} interval {low} to {high}",
+        f" report      {path / 'report.html'}",
+        f" submission  {document['submission']}",
+        f"             {document['data']['n_test']:,} rows, checked against the test"
+        " ids",
+    ]
+
+
+def _shown(value: float | None, form: str) -> str:
+    """A figure, or that it cannot be computed: of a class with a few rows, say."""
+    return "n/a" if value is None else format(value, form)
