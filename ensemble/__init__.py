@@ -40,6 +40,7 @@ those above it (`ensemble.run` tells how they work together, start there):
     bag.losses                  losses of single examples
     bag.weights                 how much each row counts
     bag.model                   from features to probabilities
+    bag.inference               what members say of rows
     bag.optim                   optimisers and schedules
     bag.train                   the training loop of one group
     bag.board                   how far the workers are

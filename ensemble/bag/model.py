@@ -1,7 +1,7 @@
 """From features to probabilities: everything that the members of a group are.
 
-Shape letters: M members, N rows of a batch, R rows of a table, P rows that a member
-predicts, I inputs, U random numbers of a view, K outputs.
+Shape letters: M members, N rows of a batch, I inputs, U random numbers of a view, K
+outputs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +17,6 @@ from ensemble.bag.losses import Loss, n_outputs, positive_score
 from ensemble.bag.networks.mlp import BagMLP
 from ensemble.bag.streams import Streams
 from ensemble.recipe import Recipe
-
-PREDICT_ROWS = 2048  # of a member at once: bounds memory, no result depends on it
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -41,8 +39,9 @@ class Views:
 class BagModel(nn.Module):
     """Views, standardisation, input noise and network of M members.
 
-    Views, noise and dropout are for training; `predict` is what a member says. `votes`
-    are how much each of the K labels counts for the negative and the positive class.
+    Views, noise and dropout are for training; `bag.inference` asks what members say of
+    rows. `votes` are how much each of the K labels counts for the negative and the
+    positive class.
 
     Shape: features `(M, N, I)` -> outputs `(M, N, K)`
     """
@@ -82,52 +81,11 @@ class BagModel(nn.Module):
             )
         return self.network(z_MNI.to(self.dtype)).float()  # type: ignore[no-any-return]
 
-    def predict(self, features_RI: Tensor, rows_MP: Tensor | None = None) -> Tensor:
-        """Each member's score of each of its rows, or of all R rows: (M, P).
-
-        The probability of the positive class, the mean over the test views.
-        """
-        test_views = self.views.test_views if self.views is not None else ()
-        scores = [
-            self.view_scores(features_RI, rows_MP, view)
-            for view in test_views or [None]
-        ]
-        return torch.stack(scores).mean(0)
-
-    @torch.no_grad()
-    def view_scores(
-        self,
-        features_RI: Tensor,
-        rows_MP: Tensor | None = None,
-        view: Sequence[float] | None = None,
-    ) -> Tensor:
-        """The same as one view of the rows shows it, or the rows as they are."""
-        was_training = self.training
-        self.eval()
-        n_rows = len(features_RI) if rows_MP is None else rows_MP.shape[1]
-        chunks = []
-        for start in range(0, n_rows, PREDICT_ROWS):
-            x_MNI = self._take(features_RI, rows_MP, slice(start, start + PREDICT_ROWS))
-            if view is not None and self.views is not None:
-                uniform_MNU = x_MNI.new_tensor(view).expand(*x_MNI.shape[:2], -1)
-                x_MNI = self.views.augment(x_MNI, self.views.columns, uniform_MNU)
-            chunks.append(self.scores(self(x_MNI)))
-        self.train(was_training)
-        return torch.cat(chunks, dim=1)
-
     def scores(self, outputs_MNK: Tensor) -> Tensor:
         """What outputs say: the probability of the positive class, (M, N)."""
         return positive_score(
             self.loss, outputs_MNK, self.negative_MK, self.positive_MK
         )
-
-    def _take(
-        self, features_RI: Tensor, rows_MP: Tensor | None, chunk: slice
-    ) -> Tensor:
-        if rows_MP is not None:
-            return features_RI[rows_MP[:, chunk]]
-        n_members = self.standardize.mean_MI.shape[0]
-        return features_RI[chunk].expand(n_members, -1, -1)
 
 
 def build_model(

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ensemble.bag.inference import predict, view_scores
 from ensemble.bag.layers import BagStandardize
 from ensemble.bag.losses import example_losses, score_losses
 from ensemble.bag.model import Views, build_model, member_weights
@@ -199,7 +200,7 @@ class _Group:
     def oof_losses(self) -> Floats:
         """The mean weighted loss of each member on the rows it leaves out."""
         rows_MP = self._padded(self.held_out)
-        scores_MP = self.model.view_scores(self.features_RI, rows_MP)
+        scores_MP = view_scores(self.model, self.features_RI, rows_MP)
         loss_MP = score_losses(self.model.loss, scores_MP, self.target_R[rows_MP])
         return np.array(
             [
@@ -214,7 +215,7 @@ class _Group:
         """Scores of each member's out-of-bag rows, and (M, T) of the test rows."""
         return (
             self._scores(self.held_out),
-            self.model.predict(self.test_TI).cpu().numpy(),
+            predict(self.model, self.test_TI).cpu().numpy(),
         )
 
     def _step(self, rows_MN: Tensor, step: int) -> Tensor:
@@ -256,7 +257,7 @@ class _Group:
         self, rows_of_members: Sequence[NDArray[np.intp]]
     ) -> list[NDArray[np.float32]]:
         rows_MP = self._padded(rows_of_members)
-        scores_MP = self.model.predict(self.features_RI, rows_MP).cpu().numpy()
+        scores_MP = predict(self.model, self.features_RI, rows_MP).cpu().numpy()
         return [
             scores_P[: len(rows)].copy()
             for scores_P, rows in zip(scores_MP, rows_of_members, strict=True)

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from ensemble.bag.inference import predict
 from ensemble.bag.inputs import find_views, make_features
 from ensemble.bag.model import load_members
 from ensemble.bag.workers import load_views, pick_device
@@ -49,7 +50,7 @@ def predict_rows(
     for indices in _chunks([member.index for member in finished_members(store)]):
         weights = [store.load_weights(index) for index in indices]
         model = load_members(recipe, weights, views).to(device)
-        total += model.predict(features_RI).double().sum(0).cpu().numpy()
+        total += predict(model, features_RI).double().sum(0).cpu().numpy()
         count += len(indices)
     return total / count
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from ensemble.bag.inference import predict
 from ensemble.bag.model import load_members
 from ensemble.bag.train import train_group
 from tests.bag.test_train import DATA, MELIS, MEMBERS, MODERN, PERIODIC, VIEWS
@@ -36,7 +37,7 @@ def test_without_randomness_in_the_loop_a_gpu_comes_to_what_a_cpu_does():
 def test_what_a_gpu_trained_predicts_on_a_cpu():
     trained = train_group(DATA, MEMBERS[:2], MODERN, VIEWS, device="cuda")
     model = load_members(MODERN, [member.weights for member in trained], VIEWS)
-    scores_MT = model.predict(torch.from_numpy(DATA.test_TI)).numpy()
+    scores_MT = predict(model, torch.from_numpy(DATA.test_TI)).numpy()
     np.testing.assert_allclose(scores_MT[1], trained[1].test_T, atol=1e-4)
 
 

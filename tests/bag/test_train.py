@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from ensemble.bag.inference import predict
 from ensemble.bag.losses import example_losses, positive_score
 from ensemble.bag.model import Views, load_members
 from ensemble.bag.plan import plan_bag
@@ -147,7 +148,7 @@ def test_a_member_does_not_see_the_rows_it_leaves_out(recipe):
 def test_saved_members_predict_what_they_predicted(recipe):
     trained = train_group(DATA, MEMBERS[:3], recipe, VIEWS)
     model = load_members(recipe, [member.weights for member in trained], VIEWS)
-    scores_MT = model.predict(torch.from_numpy(DATA.test_TI)).numpy()
+    scores_MT = predict(model, torch.from_numpy(DATA.test_TI)).numpy()
     for m, member in enumerate(trained):
         np.testing.assert_allclose(scores_MT[m], member.test_T, atol=1e-6)
 
@@ -268,7 +269,7 @@ def test_strata_are_learned_and_summed():
     positive = STRATA.target_R[rows] == 1
     assert trained[0].oof_P[positive].mean() > trained[0].oof_P[~positive].mean() + 0.2
     model = load_members(recipe, [member.weights for member in trained])
-    scores_MT = model.predict(torch.from_numpy(STRATA.test_TI)).numpy()
+    scores_MT = predict(model, torch.from_numpy(STRATA.test_TI)).numpy()
     np.testing.assert_allclose(scores_MT[1], trained[1].test_T, atol=1e-6)
 
 
@@ -311,7 +312,7 @@ def test_every_product_of_a_bfloat16_network_is_in_bfloat16():
     seen = []
     for layer in model.network.layers:
         layer.register_forward_pre_hook(lambda _, x: seen.append(x[0].dtype))
-    model.predict(torch.from_numpy(DATA.test_TI))
+    predict(model, torch.from_numpy(DATA.test_TI))
     assert seen == [torch.bfloat16] * len(model.network.layers)
 
 
