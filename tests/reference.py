@@ -231,3 +231,39 @@ def periodic_by_hand(x, frequency, phase, weight):
             cells += [(waves * weight[i, :, e]).sum() for e in range(weight.shape[2])]
         rows.append(torch.stack(cells))
     return torch.stack(rows)
+
+
+# --- bag: inference ----------------------------------------------------------------
+
+
+def predict_by_hand(members, features, activate, *, clip=None, views=()):
+    """Scores (M, R) of saved perceptrons, one member after another, all rows at once.
+
+    `views` are functions of the features. Two outputs are those of the cross-entropy,
+    one is the logit.
+    """
+    scores = []
+    for member in members:
+        w = {name: torch.from_numpy(array) for name, array in member.items()}
+        n_layers = sum("weight_MIO" in name for name in w)
+        seen = []
+        for view in views or [lambda x: x]:
+            z = (view(features) - w["standardize.mean_MI"]) / w["standardize.scale_MI"]
+            z = torch.where(torch.isnan(z), 0.0, z)
+            z = z if clip is None else z / torch.sqrt(1 + (z / clip) ** 2)
+            output = forward_by_hand(
+                [w[f"network.layers.{layer}.weight_MIO"] for layer in range(n_layers)],
+                [w[f"network.layers.{layer}.bias_MO"] for layer in range(n_layers)],
+                z,
+                activate,
+                masks=None,
+                scale=1.0,
+            )
+            if output.shape[1] == 1:
+                seen.append(torch.sigmoid(output[:, 0]))
+            else:
+                share = torch.softmax(output, dim=1)
+                for_it = (share * w["positive_MK"]).sum(1)
+                seen.append(for_it / (for_it + (share * w["negative_MK"]).sum(1)))
+        scores.append(sum(seen) / len(seen))
+    return torch.stack(scores)

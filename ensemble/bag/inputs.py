@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ensemble.bag.hooks import ViewHooks
 from ensemble.bag.train import TrainingData
-from ensemble.bag.workers import ViewHooks
 from ensemble.catalog import Entry, load_hook
 from ensemble.data.examples import Examples
 from ensemble.errors import UserError
@@ -93,10 +93,16 @@ def make_features(folder: Path, recipe: Recipe, raw: pd.DataFrame) -> pd.DataFra
         columns = ", ".join(features.columns[infinite][:5])
         row = int(np.isinf(features.to_numpy(np.float32)).any(axis=1).argmax())
         raise UserError(
-            f"{name} makes infinite values in {columns}, first in row {row + 1}:"
+            f"{name} makes infinite values in {columns}, first in {_place(raw, row)}:"
             " look there for values that cannot be true"
         )
     return features
+
+
+def _place(raw: pd.DataFrame, row: int) -> str:
+    """Tables know the lines of their file."""
+    is_file = raw.index.name == "line"
+    return f"line {raw.index[row]}" if is_file else f"row {row + 1}"
 
 
 def find_views(

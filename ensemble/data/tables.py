@@ -25,6 +25,8 @@ from ensemble.errors import DataError
 
 BLOCK = 1 << 25  # bytes; freed at once, unlike smaller ones: 2.0 x the array, not 2.7
 BOM = b"\xef\xbb\xbf"
+SMALL_BLOCK = 1 << 22  # bytes, for those who want few rows in memory
+SMALL_BLOCK_ROWS = 1 << 14  # where they come from the slow reader
 NEWLINE, COMMA = ord("\n"), ord(",")
 
 
@@ -68,6 +70,40 @@ def read_table(
     table, faults = examine_table(path, columns)
     faults.raise_any(path)
     return table
+
+
+def iterate_table(
+    path: Path,
+    numeric: Sequence[str],
+    text: Sequence[str],
+    missing: Sequence[float] = (),
+    complete: Sequence[str] = (),
+) -> Iterator[pd.DataFrame]:
+    """The same table in blocks of rows, so that it need not fit into memory.
+
+    A fault is met when its block is read: then all faults of the file are told. A file
+    with quotes or other oddities is read whole from where they begin.
+    """
+    columns = Columns(tuple(text), tuple(numeric), tuple(missing), frozenset(complete))
+    n_read = 0
+    with open_table(path) as stream:
+        header = _plain_header(stream, columns)
+        blocks = _blocks(stream, SMALL_BLOCK) if header else iter([b""])
+        for block in blocks:
+            frame = _parse(block, header, columns) if header else None
+            if frame is None:
+                break
+            table = _join([frame[list(text)]], [_numbers(frame, columns)], columns)
+            table.index += n_read
+            n_read += len(table)
+            yield table
+        else:
+            return
+    with open_table(path) as stream:
+        table, faults = read_rows(stream, str(path), columns)
+    faults.raise_any(path)
+    for start in range(n_read, len(table), SMALL_BLOCK_ROWS):
+        yield table[start : start + SMALL_BLOCK_ROWS]
 
 
 def examine_table(path: Path, columns: Columns) -> tuple[pd.DataFrame, Faults]:
@@ -115,10 +151,10 @@ def _plain_header(stream: BinaryIO, columns: Columns) -> list[str] | None:
     return None if faults else header
 
 
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+def _blocks(stream: BinaryIO, n_bytes: int = BLOCK) -> Iterator[bytes]:
     """Blocks of whole lines."""
     rest = b""
-    while data := stream.read(BLOCK):
+    while data := stream.read(n_bytes):
         end = data.rfind(b"\n") + 1
         if end:
             yield rest + data[:end]
