@@ -38,14 +38,14 @@ def make_training_data(
     )
     must_have_weight(train.target, weight, recipe.bag.n_splits, competition.classes)
     data = TrainingData(
-        features_RI=_as_array(inputs),
+        features_RI=as_array(inputs),
         target_R=train.target,
         label_R=make_labels(entry, recipe, train),
         weight_R=weight,
         folds_QR=split_repeats(
             keys, recipe.bag.n_splits, recipe.bag.n_repeats, recipe.bag.seed
         ).astype(np.int16),
-        test_TI=_as_array(make_features(entry.folder, recipe, test.features)),
+        test_TI=as_array(make_features(entry.folder, recipe, test.features)),
     )
     return data, find_views(entry.folder, recipe, inputs)
 
@@ -88,21 +88,20 @@ def make_features(folder: Path, recipe: Recipe, raw: pd.DataFrame) -> pd.DataFra
     if not features.columns.is_unique:
         twice = features.columns[features.columns.duplicated()][0]
         raise UserError(f"{name} in {folder} makes two columns '{twice}'")
-    infinite = np.isinf(features.to_numpy(np.float32)).any(axis=0)
-    if infinite.any():
-        columns = ", ".join(features.columns[infinite][:5])
-        row = int(np.isinf(features.to_numpy(np.float32)).any(axis=1).argmax())
+    rows, places = np.nonzero(np.isinf(as_array(features)))
+    if len(rows):
+        columns = ", ".join(features.columns[np.unique(places)][:5])
         raise UserError(
-            f"{name} makes infinite values in {columns}, first in {_place(raw, row)}:"
+            f"{name} makes infinite values in {columns}, first in {_place(raw, rows[0])}:"
             " look there for values that cannot be true"
         )
     return features
 
 
-def _place(raw: pd.DataFrame, row: int) -> str:
-    """Tables know the lines of their file."""
-    is_file = raw.index.name == "line"
-    return f"line {raw.index[row]}" if is_file else f"row {row + 1}"
+def as_array(features: pd.DataFrame) -> NDArray[np.float32]:
+    """What networks are fed; numbers too large for them become infinite."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(features.to_numpy(np.float32))
 
 
 def find_views(
@@ -115,5 +114,7 @@ def find_views(
     return ViewHooks(folder, recipe.inputs.augment, columns, recipe.inputs.test_views)
 
 
-def _as_array(features: pd.DataFrame) -> NDArray[np.float32]:
-    return np.ascontiguousarray(features.to_numpy(np.float32))
+def _place(raw: pd.DataFrame, row: int) -> str:
+    """Tables know the lines of their file."""
+    is_file = raw.index.name == "line"
+    return f"line {raw.index[row]}" if is_file else f"row {row + 1}"
