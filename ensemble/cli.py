@@ -204,15 +204,19 @@ def predict(
     folder: RunPath,
     table: Annotated[Path, Argument(help="CSV with id and raw feature columns")],
     output: Annotated[Path, Option("--output", "-o", help="CSV of ids and scores")],
+    jobs: Annotated[int, Option("--jobs", "-j", help="cores to use; -1: all")] = -1,
     device: Device = "auto",
 ) -> None:
     """Let the saved members of a run predict the rows of a file.
+
+    The file is read in blocks, so that it may be larger than memory. The output is
+    written once all rows are predicted, whole or not at all.
 
     Example: ensemble predict runs/higgs/0001-quick new.csv -o scores.csv
     """
     from ensemble.runs.predictor import predict_file
 
-    n_rows = predict_file(folder, table, output, device)
+    n_rows = predict_file(folder, table, output, device, jobs)
     typer.echo(f"{output}: {n_rows:,} rows")
 
 
