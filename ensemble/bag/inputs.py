@@ -92,8 +92,8 @@ def make_features(folder: Path, recipe: Recipe, raw: pd.DataFrame) -> pd.DataFra
     if len(rows):
         columns = ", ".join(features.columns[np.unique(places)][:5])
         raise UserError(
-            f"{name} makes infinite values in {columns}, first in {_place(raw, rows[0])}:"
-            " look there for values that cannot be true"
+            f"{name} makes infinite values in {columns}, first in"
+            f" {_place(raw, rows[0])}: look there for values that cannot be true"
         )
     return features
 
