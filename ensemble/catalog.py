@@ -72,6 +72,16 @@ def load_hook(folder: Path, name: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
+def load_package(folder: Path) -> ModuleType:
+    """The package that stands for a competition's folder."""
+    name = "competition_" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    if name not in sys.modules:
+        package = ModuleType(name)
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package
+    return sys.modules[name]
+
+
 def code_sha256(folder: Path) -> str:
     """One checksum over the Python files of a competition's folder, spec.py left out.
 
@@ -113,10 +123,5 @@ def _spec_files() -> list[Path]:
 
 
 def _load_module(folder: Path, name: str) -> ModuleType:
-    """Import `folder/name.py` as part of a package that stands for the folder."""
-    package = "competition_" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    if package not in sys.modules:
-        parent = ModuleType(package)
-        parent.__path__ = [str(folder)]
-        sys.modules[package] = parent
-    return importlib.import_module(f"{package}.{name}")
+    """Import `folder/name.py` as part of the folder's package."""
+    return importlib.import_module(f"{load_package(folder).__name__}.{name}")

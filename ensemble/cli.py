@@ -43,7 +43,25 @@ Settings = Annotated[
     list[str] | None,
     Option("--set", help="change a value of the recipe: training.epochs=5"),
 ]
-Jobs = Annotated[int, Option("--jobs", "-j", help="worker processes; -1: one a core")]
+Jobs = Annotated[
+    int | None,
+    Option(
+        "--jobs",
+        "-j",
+        help="worker processes; -1: one a core [default: 1, of a cluster all]",
+    ),
+]
+Backend = Annotated[str, Option(help="loky: this machine; dask or ray: a cluster")]
+Address = Annotated[
+    str | None, Option(help="HOST:PORT of the cluster's scheduler", metavar="HOST:PORT")
+]
+Patience = Annotated[
+    float | None,
+    Option(
+        help="seconds without progress after which a worker is given up"
+        " [default: 20 epochs, at least 300]"
+    ),
+]
 Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:N")]
 
 
@@ -56,8 +74,11 @@ def run(
     ] = None,
     data: DataFolder = None,
     settings: Settings = None,
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
     device: Device = "auto",
+    backend: Backend = "loky",
+    address: Address = None,
+    patience: Patience = None,
     runs: Annotated[Path, Option(help="where run folders are made")] = Path("runs"),
     folder: Annotated[
         Path | None, Option(help="resume or grow the run in this folder")
@@ -85,6 +106,9 @@ def run(
         submissions=submissions,
         jobs=jobs,
         device=device,
+        backend=backend,
+        address=address,
+        patience=patience,
         watch=make_display(console),
     )
     _print_outcome(console, finished)
@@ -97,8 +121,11 @@ def resume(
         list[str] | None, Option("--set", help="grow the bag: bag.n_repeats=35")
     ] = None,
     data: DataFolder = None,
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
     device: Device = "auto",
+    backend: Backend = "loky",
+    address: Address = None,
+    patience: Patience = None,
     submissions: Annotated[Path, Option(help="where submissions go")] = Path(
         "submissions"
     ),
@@ -119,6 +146,9 @@ def resume(
         submissions=submissions,
         jobs=jobs,
         device=device,
+        backend=backend,
+        address=address,
+        patience=patience,
         watch=make_display(console),
     )
     _print_outcome(console, finished)

@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ensemble.bag.hooks import ViewHooks
 from ensemble.bag.inputs import make_training_data
 from ensemble.bag.plan import make_groups, plan_bag
 from ensemble.bag.train import TrainedMember, TrainingData
-from ensemble.bag.workers import ViewHooks, check_jobs, pick_device, train_groups
+from ensemble.bag.workers import Workers, find_workers, train_groups
 from ensemble.catalog import Entry, code_sha256, load_entry
 from ensemble.data.examples import Examples, load_examples
 from ensemble.data.source import Source, find_sample, find_source
@@ -56,8 +57,7 @@ class _Job:
     data: TrainingData
     views: ViewHooks | None
     submissions: Path
-    n_workers: int
-    device: str
+    workers: Workers
     watch: Watch
 
 
@@ -70,8 +70,11 @@ def run_competition(
     runs: Path | str = RUNS,
     folder: Path | str | None = None,
     submissions: Path | str = SUBMISSIONS,
-    jobs: int = 1,
+    jobs: int | None = None,
     device: str = "auto",
+    backend: str = "loky",
+    address: str | None = None,
+    patience: float | None = None,
     watch: Watch | None = None,
 ) -> Run:
     """Train the bag of a recipe, and leave a run folder with report and submission.
@@ -79,6 +82,10 @@ def run_competition(
     `settings` change single values of the recipe (`["training.epochs=5"]`), `data` is
     the folder of the competition's files. A new run folder is made below `runs`; with
     `folder`, the run that lies there is resumed, or grown if it has fewer repeats.
+
+    `jobs` worker processes share the work, on this machine or with `backend` "dask" or
+    "ray" on the cluster at `address`; -1 is one a core, and on a cluster all there are
+    is the default. One that makes no progress for `patience` seconds is given up.
     """
     entry = competition if isinstance(competition, Entry) else load_entry(competition)
     if not isinstance(recipe, Recipe):
@@ -87,7 +94,8 @@ def run_competition(
     store = None if folder is None else open_run(Path(folder))
     with store.lock() if store else nullcontext():
         source = find_source(entry, _path(data), tell=(watch or Silent()).note)
-        job = _prepare(entry, recipe, source, submissions, jobs, device, watch)
+        workers = find_workers(backend, address, jobs, device, patience)
+        job = _prepare(entry, recipe, source, submissions, workers, watch)
         return _work(job, store or create_run(Path(runs), recipe.name, _describe(job)))
 
 
@@ -97,8 +105,11 @@ def resume_run(
     settings: Sequence[str] = (),
     data: Path | str | None = None,
     submissions: Path | str = SUBMISSIONS,
-    jobs: int = 1,
+    jobs: int | None = None,
     device: str = "auto",
+    backend: str = "loky",
+    address: str | None = None,
+    patience: float | None = None,
     watch: Watch | None = None,
 ) -> Run:
     """Train what a run lacks: after an interruption, or with more repeats.
@@ -111,7 +122,8 @@ def resume_run(
         entry = load_entry(before["entry"])
         recipe = with_settings(Recipe.model_validate(before["recipe"]), settings)
         source = find_source(entry, _path(data or before["data"]["folder"]))
-        job = _prepare(entry, recipe, source, submissions, jobs, device, watch)
+        workers = find_workers(backend, address, jobs, device, patience)
+        job = _prepare(entry, recipe, source, submissions, workers, watch)
         return _work(job, store)
 
 
@@ -120,12 +132,10 @@ def _prepare(
     recipe: Recipe,
     source: Source,
     submissions: Path | str,
-    jobs: int,
-    device: str,
+    workers: Workers,
     watch: Watch | None,
 ) -> _Job:
     """Read the data and check what was asked for, before anything is written."""
-    n_workers, device = check_jobs(jobs), pick_device(device)
     train, test = load_examples(entry.competition, source.folder)
     data, views = make_training_data(entry, recipe, train, test)
     must_be_writable(Path(submissions) / entry.competition.name)
@@ -138,8 +148,7 @@ def _prepare(
         data=data,
         views=views,
         submissions=Path(submissions),
-        n_workers=n_workers,
-        device=device,
+        workers=workers,
         watch=watch or Silent(),
     )
 
@@ -169,6 +178,7 @@ def _work(job: _Job, store: RunFolder) -> Run:
         _must_be_the_same(store, _describe(job))
         for fault in store.drop_damaged():
             job.watch.note(_tell_fault(fault))
+        _drop_lost(store)
         store.clean()
         store.update(recipe=job.recipe.model_dump(mode="json"), state="training")
         job.watch.note(_headline(job, store))
@@ -185,6 +195,12 @@ def _work(job: _Job, store: RunFolder) -> Run:
                 submissions=job.submissions,
             )
     return Run(store)
+
+
+def _drop_lost(store: RunFolder) -> None:
+    """Members whose workers died or had no memory may do better this time."""
+    if lost := [i for i, record in store.members.items() if record.get("lost")]:
+        store.drop_members(lost)
 
 
 def _train(job: _Job, store: RunFolder) -> None:
@@ -205,7 +221,7 @@ def _train(job: _Job, store: RunFolder) -> None:
             n_finished=len(store.members),
             group_sizes=tuple(len(group) for group in groups),
             n_epochs=job.recipe.training.epochs,
-            n_workers=min(job.n_workers, len(groups)),
+            n_workers=min(job.workers.n, len(groups)),
         )
     )
     clock = _Clock(store)
@@ -214,16 +230,16 @@ def _train(job: _Job, store: RunFolder) -> None:
         job.data,
         job.recipe,
         job.views,
-        job.n_workers,
-        job.device,
+        job.workers,
         watch.epoch,
+        watch.note,
         scratch=store.path,
     )
     try:
         for group in trained:
             saved = [_to_save(member, job.data) for member in group]
             store.save_members(saved)
-            clock.save(job.device)
+            clock.save(job.workers.device)
             for member in saved:
                 if "oof" in member.arrays:
                     score.add(member.arrays["oof"][:, 0])
