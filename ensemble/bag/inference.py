@@ -50,7 +50,8 @@ def rows_at_once(model: BagModel) -> int:
     state = model.state_dict()
     M, kind = len(state["negative_MK"]), state["negative_MK"].device.type
     row_bytes = M * _row_bytes(tensor.shape[1:] for tensor in state.values())
-    return max(FEWEST_ROWS, ACTIVATION_BYTES[kind] // row_bytes)
+    n_rows = ACTIVATION_BYTES[kind] // row_bytes
+    return max(FEWEST_ROWS, n_rows - n_rows % 64)  # whole tiles of a product
 
 
 def members_at_once(weights: Arrays, kind: str = "cpu", n_threads: int = 1) -> int:
