@@ -3,8 +3,9 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 
-.PHONY: higgs test test-slow test-gpu lint clean
+.PHONY: higgs test test-slow test-gpu lint bench bench-gpu peers clean
 
 $(VENV)/.installed: constraints.txt pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
@@ -32,5 +33,21 @@ test-slow: $(VENV)/.installed-dev
 test-gpu: $(VENV)/.installed-dev
 	$(BIN)/pytest -m gpu $(ARGS)
 
+bench: $(VENV)/.installed peers
+	$(BIN)/python -m benchmarks.speed $(ARGS)
+
+bench-gpu: $(VENV)/.installed peers
+	$(BIN)/python -m benchmarks.speed --device cuda --winner $(ARGS)
+
+# pytabkit and TabM live apart; without them the others are measured all the same
+peers:
+	@$(MAKE) --silent $(PEERS)/.installed \
+	|| echo "the peers of benchmarks/peers.txt do not install here: going on without"
+
+$(PEERS)/.installed: benchmarks/peers.txt
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/pip install -q -r benchmarks/peers.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(PEERS)
