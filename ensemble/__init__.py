@@ -18,6 +18,7 @@ those above it (`ensemble.run` tells how they work together, start there):
     data.archives               plain, gzipped and zipped files
     data.header                 the columns a table must have
     data.rows                   the slow search for what is wrong with a row
+    data.plain                  tables of plain lines, read fast
     data.tables                 CSV tables, read exactly
     data.examples               the rows of a competition, read and checked
     data.download               files from elsewhere, resumed and verified
@@ -34,6 +35,8 @@ those above it (`ensemble.run` tells how they work together, start there):
     validation.check            what is in the files of a competition
 
     bag.plan                    members and their seeds
+    bag.kernels                 activation and dropout in one pass
+    bag.bits                    random bytes, counted
     bag.streams                 each member's random numbers
     bag.layers                  layers that hold M networks
     bag.networks.mlp            the perceptron
@@ -42,9 +45,20 @@ those above it (`ensemble.run` tells how they work together, start there):
     bag.model                   from features to probabilities
     bag.inference               what members say of rows
     bag.optim                   optimisers and schedules
+    bag.products                which way matrices are multiplied
+    bag.steps                   a step again and again, as one graph on a GPU
     bag.train                   the training loop of one group
-    bag.board                   how far the workers are
-    bag.workers                 groups over processes
+    bag.hooks                   where random views are found
+    bag.work                    what a worker gets and gives back
+    bag.backlog                 the groups still to be trained, attempts and halves
+    bag.patience                how long a worker may be silent
+    bag.signals                 Ctrl-C is the driver's business
+    bag.pool                    groups over workers, whoever they are
+    bag.processes               workers on this machine
+    bag.cluster                 what clusters of any kind have in common
+    bag.on_dask                 workers of a dask cluster
+    bag.on_ray                  workers of a ray cluster
+    bag.workers                 who trains the groups
     bag.inputs                  from rows to the arrays that are trained on
 
     runs.lock                   one process a folder

@@ -23,7 +23,7 @@ from joblib.externals.loky.backend.context import get_context
 from ensemble.bag.plan import Member
 from ensemble.bag.pool import Epoch, News
 from ensemble.bag.signals import end_with, signals_wait
-from ensemble.bag.work import Died, Work, exit_reason, portable, train
+from ensemble.bag.work import Died, Hear, Work, answer, exit_reason
 from ensemble.files import TEMPORARY, disk_errors
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -157,25 +157,12 @@ def _serve(
     with suppress(EOFError):
         while True:
             ticket, members = pipe.recv()
-            pipe.send((ticket, _answer(pipe, ticket, work, members, device, n_threads)))
+            hear = _hear(pipe, ticket)
+            pipe.send((ticket, answer(work, members, device, n_threads, hear)))
 
 
-def _answer(
-    pipe: Connection,
-    ticket: int,
-    work: Work,
-    members: Sequence[Member],
-    device: str,
-    n_threads: int,
-) -> Any:
-    def hear(epoch: int, loss: float) -> None:
-        pipe.send((ticket, Epoch(epoch, loss)))
-
-    hear(0, 0.0)
-    try:
-        return train(work, members, device, n_threads, hear)
-    except Exception as error:
-        return portable(error)
+def _hear(pipe: Connection, ticket: int) -> Hear:
+    return lambda epoch, loss: pipe.send((ticket, Epoch(epoch, loss)))
 
 
 def _write(work: Work, folder: Path | None) -> Path:

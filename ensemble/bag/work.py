@@ -67,6 +67,20 @@ def train(
     return OutOfMemory(f"out of memory on {device} ({reason[:120]})")
 
 
+def answer(
+    work: Work, members: Sequence[Member], device: str, n_threads: int, hear: Hear
+) -> "Trained | OutOfMemory | Exception":
+    """What a worker says in the end: what was trained, or what came in between.
+
+    First it is heard, with epoch 0, that somebody has begun.
+    """
+    hear(0, 0.0)
+    try:
+        return train(work, members, device, n_threads, hear)
+    except Exception as error:
+        return _portable(error)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether that is what an error says: torch has no exception of its own for it.
 
@@ -91,7 +105,7 @@ def exit_reason(code: int | None) -> str:
     return f"killed by {name}{hint}"
 
 
-def portable(error: Exception) -> Exception:
+def _portable(error: Exception) -> Exception:
     """The error as it can be sent to the driver, with where it happened as a note."""
     error.add_note("".join(traceback.format_exception(error)))
     try:

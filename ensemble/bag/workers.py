@@ -14,7 +14,10 @@ import joblib
 import torch
 
 from ensemble.bag.backlog import Backlog, Piece
+from ensemble.bag.cluster import common_device, count_jobs, must_be_like_here
 from ensemble.bag.hooks import ViewHooks, pack_views
+from ensemble.bag.on_dask import DaskPool, dask_workers
+from ensemble.bag.on_ray import RayPool, ray_workers
 from ensemble.bag.patience import Patience
 from ensemble.bag.plan import Member
 from ensemble.bag.pool import EpochHook, Pool, work_off
@@ -69,7 +72,15 @@ def find_workers(
         n_workers = check_jobs(1 if jobs is None else jobs)
         devices = spread_devices(pick_device(device), n_workers)
         return Workers(backend, len(devices), devices, patience=patience)
-    raise UserError(f"--backend {backend} is not known, take {', '.join(BACKENDS)}")
+    if backend not in BACKENDS:
+        raise UserError(f"--backend {backend} is not known: {', '.join(BACKENDS)}")
+    n_there, found = (
+        dask_workers(address) if backend == "dask" else ray_workers(address)
+    )
+    n_workers = count_jobs(jobs, n_there)
+    must_be_like_here(found.items())
+    devices = (common_device(device, found.values()),)
+    return Workers(backend, n_workers, devices, address, patience)
 
 
 def train_groups(
@@ -116,6 +127,10 @@ def _train_here(
 def _open_pool(
     work: Work, workers: Workers, n_workers: int, scratch: Path | None
 ) -> Pool:
+    if workers.backend == "dask" and workers.address:
+        return DaskPool(work, workers.address, n_workers, workers.device)
+    if workers.backend == "ray" and workers.address:
+        return RayPool(work, workers.address, n_workers, workers.device)
     devices = workers.devices[:n_workers]
     return Processes(work, devices, threads_of(n_workers), scratch)
 
