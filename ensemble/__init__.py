@@ -19,6 +19,7 @@ those above it (`ensemble.run` tells how they work together, start there):
     data.header                 the columns a table must have
     data.rows                   the slow search for what is wrong with a row
     data.plain                  tables of plain lines, read fast
+    data.plain                  tables of plain lines, read fast
     data.tables                 CSV tables, read exactly
     data.examples               the rows of a competition, read and checked
     data.download               files from elsewhere, resumed and verified

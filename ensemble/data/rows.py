@@ -1,7 +1,7 @@
 """A table read row by row, with everything that is wrong with it.
 
-It is the slow reader: three times slower than the fast one of `tables.py`, which hands
-over to it whatever is not plain.
+It is the slow reader: ten times slower than the one of `plain.py`, which hands over
+to it whatever is not plain.
 """
 
 import csv
@@ -36,16 +36,46 @@ def read_rows(
     without faults is the table whole.
     """
     faults = Faults()
-    rows = _rows(_lines(stream, name, faults), faults)
+    parsed = parse_rows(_lines(stream, name, faults), faults)
+    rows = ((line, cells) for line, cells in parsed if cells)  # blank lines are none
     header = next(rows, (1, []))[1]
     if faults:  # in the header itself, and the rows mean nothing without it
         return pd.DataFrame(columns=list(columns.all)), faults
     check_header(header, columns, faults)
     table = _Table(header, columns, faults)
-    whole_rows = _whole(rows, len(header), faults)
-    while chunk := list(islice(whole_rows, CHUNK)):
+    whole = whole_rows(rows, len(header), faults)
+    while chunk := list(islice(whole, CHUNK)):
         table.add(chunk)
     return table.frame(), faults
+
+
+def parse_rows(lines: Iterable[str], faults: Faults) -> Iterator[Row]:
+    """The rows of a CSV file, each with its first line; a blank line has no cells.
+
+    >>> list(parse_rows(["id,x\\n", "\\n", "7,1\\n"], Faults()))
+    [(1, ['id', 'x']), (2, []), (3, ['7', '1'])]
+    """
+    reader = csv.reader(lines, strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            faults.add("rows that are no CSV", f"line {line}: {_plainly(error)}")
+        else:
+            yield line, cells
+
+
+def whole_rows(rows: Iterable[Row], n_cells: int, faults: Faults) -> Iterator[Row]:
+    """Those of the right length; the others are noted."""
+    for line, cells in rows:
+        if len(cells) == n_cells:
+            yield line, cells
+        else:
+            kind = f"rows longer or shorter than the header's {n_cells} cells"
+            faults.add(kind, f"line {line} has {len(cells)}")
 
 
 def _lines(stream: BinaryIO, name: str, faults: Faults) -> Iterator[str]:
@@ -70,22 +100,6 @@ def _decode(data: bytes, line: int, faults: Faults) -> str:
         return data.decode("latin-1")
 
 
-def _rows(lines: Iterable[str], faults: Faults) -> Iterator[Row]:
-    """The rows of a CSV file; blank lines are skipped."""
-    reader = csv.reader(lines, strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            faults.add("rows that are no CSV", f"line {line}: {_plainly(error)}")
-            continue
-        if cells:
-            yield line, cells
-
-
 def _plainly(error: csv.Error) -> str:
     message = str(error)
     if "unexpected end" in message or "field limit" in message:
@@ -95,15 +109,6 @@ def _plainly(error: csv.Error) -> str:
     if "expected after" in message:
         return "text after a closing quote"
     return message
-
-
-def _whole(rows: Iterable[Row], n_cells: int, faults: Faults) -> Iterator[Row]:
-    for line, cells in rows:
-        if len(cells) == n_cells:
-            yield line, cells
-        else:
-            kind = f"rows longer or shorter than the header's {n_cells} cells"
-            faults.add(kind, f"line {line} has {len(cells)}")
 
 
 @dataclass

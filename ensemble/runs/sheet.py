@@ -1,6 +1,5 @@
 """A CSV file as text, strictly: what a grader could misread is a fault."""
 
-import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,13 +7,14 @@ from pathlib import Path
 
 from ensemble.data.archives import open_table
 from ensemble.data.faults import Faults, shown
+from ensemble.data.rows import Row, parse_rows, whole_rows
 
 BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """Columns of text, and the line of the file on which each row ends.
+    """Columns of text, and the line of the file on which each row begins.
 
     Rows of a wrong length are left out, and so are columns whose name stands twice.
     """
@@ -32,9 +32,10 @@ def read_bytes(path: Path) -> bytes:
 
 def read_sheet(data: bytes, faults: Faults) -> Sheet:
     """What can be read of a CSV file; all that is wrong with its form is noted."""
-    rows = _rows(_decode(data, faults), faults)
+    lines = io.StringIO(_decode(data, faults), newline="")
+    rows = _without_blank(parse_rows(lines, faults), faults)
     header = next(rows, (0, []))[1]
-    kept = list(_whole(rows, len(header), faults))
+    kept = list(whole_rows(rows, len(header), faults))
     columns = list(zip(*(cells for _, cells in kept), strict=True)) or [()] * len(
         header
     )
@@ -78,31 +79,12 @@ def _decode(data: bytes, faults: Faults) -> str:
         return data.decode("latin-1")
 
 
-def _rows(text: str, faults: Faults) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            faults.add("broken quoting", f"line {reader.line_num}: {error}")
-            continue
-        if cells:
-            yield reader.line_num, cells
-        else:
-            faults.add("blank lines", f"line {reader.line_num}")
-
-
-def _whole(
-    rows: Iterator[tuple[int, list[str]]], n_cells: int, faults: Faults
-) -> Iterator[tuple[int, list[str]]]:
+def _without_blank(rows: Iterable[Row], faults: Faults) -> Iterator[Row]:
     for line, cells in rows:
-        if len(cells) == n_cells:
+        if cells:
             yield line, cells
         else:
-            kind = f"rows longer or shorter than the header's {n_cells} cells"
-            faults.add(kind, f"line {line} has {len(cells)}")
+            faults.add("blank lines", f"line {line}")
 
 
 def encode_csv(columns: Mapping[str, Iterable[object]]) -> bytes:

@@ -1,7 +1,10 @@
 import csv
 import gzip
 import io
+import subprocess
+import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ensemble.data import tables
+from ensemble.data import plain, tables
 from ensemble.data.header import Columns
+from ensemble.data.plain import NotPlain
 from ensemble.data.tables import examine_table, find_table, read_table
 from ensemble.errors import DataError
 from tests.reference import read_table_row_by_row
@@ -30,6 +34,7 @@ cells = st.one_of(
         ["True", "FALSE", "inf", "NA", "null", "\uff11", ".5", "5.", "+1", "1e"]
     ),
     st.text("0123456789+-.eE", max_size=6),
+    st.decimals(-(10**30), 10**30, places=20).map(str),
 )
 
 
@@ -92,16 +97,19 @@ def test_it_reads_what_its_slow_twin_reads_and_refuses_what_that_refuses(
 
 
 @one_folder
-@given(rows=st.lists(st.tuples(ids, cells, cells), max_size=5))
-def test_both_readers_agree(tmp_path, rows):
+@given(
+    rows=st.lists(st.tuples(ids, cells, cells), max_size=5),
+    size=st.sampled_from([1, 16, 1000]),
+)
+def test_both_readers_agree(tmp_path, rows, size):
     columns = Columns(("id",), ("x", "y"), (-999.0,))
-    plain = "\n".join(",".join(row) for row in [("id", "x", "y"), *rows])
-    path = write(tmp_path / "t.csv", plain)
-    with path.open("rb") as stream:
-        fast = tables._read_fast(stream, columns)
+    content = "\n".join(",".join(row) for row in [("id", "x", "y"), *rows])
+    path = write(tmp_path / "t.csv", content)
     with path.open("rb") as stream:
         slow, faults = tables.read_rows(stream, "t.csv", columns)
-    if fast is not None:
+    with pytest.MonkeyPatch.context() as patch, suppress(NotPlain):
+        patch.setattr(plain, "BLOCK", size)
+        fast = plain.read_plain(io.BytesIO(path.read_bytes()), columns)
         assert not faults
         assert slow.equals(fast)
         assert slow.dtypes.equals(fast.dtypes)
@@ -110,7 +118,8 @@ def test_both_readers_agree(tmp_path, rows):
 
 def test_a_plain_file_is_read_fast(tmp_path, monkeypatch):
     monkeypatch.delattr(tables, "read_rows")
-    monkeypatch.setattr(tables, "BLOCK", 40)
+    monkeypatch.setattr(plain, "BLOCK", 40)
+    monkeypatch.setattr(plain, "SLAB", 16 * 7)
     rows = [(f"{i:03}", i / 7, -999.0 if i % 3 else "") for i in range(50)]
     table = read(
         write(tmp_path / "t.csv", as_csv(["id", "x", "y"], rows)), missing=[-999]
@@ -119,6 +128,56 @@ def test_a_plain_file_is_read_fast(tmp_path, monkeypatch):
     assert table["x"].tolist() == [row[1] for row in rows]
     assert table["y"].isna().all()
     assert table.index.tolist() == list(range(2, 52))
+
+
+PLAIN = b"a,1,2\n"
+ODD = [b"a,1\n", b"a,1,2,3\n", b"\n", b"\r\n", b"a,1,2\rb,3,4\n", b"a,b,2\n"]
+ODD += [b"a,inf,2\n", b"a,nan,2\n", b"a,nan(1),2\n", b"a,1e400,2\n", b"a,true,2\n"]
+ODD += [b'"a",1,2\n', b"a\0,1,2\n", b"\xe9,1,2\n", b"a,1_0,2\n", b"a,0x1,2\n"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("size", [6, 1000])
+def test_at_anything_odd_the_fast_reader_gives_up(odd, size, monkeypatch):
+    monkeypatch.setattr(plain, "BLOCK", size)
+    content = b"id,x,y\n" + 3 * PLAIN
+    columns = Columns(("id",), ("x", "y"))
+    assert len(plain.read_plain(io.BytesIO(content), columns)) == 3
+    for at in range(7, len(content) + 1, len(PLAIN)):
+        changed = content[:at] + odd + content[at:]
+        with pytest.raises(NotPlain):
+            plain.read_plain(io.BytesIO(changed), columns)
+
+
+def test_a_byte_order_mark_inside_the_file_is_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(plain, "BLOCK", 6)
+    path = write(tmp_path / "t.csv", "\ufeffid,x,y\na,1,2\n\ufeffb,3,4\n")
+    assert read(path)["id"].tolist() == ["a", "\ufeffb"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+def test_the_memory_for_reading_is_less_than_two_and_a_half_arrays(tmp_path):
+    names = [f"x{i}" for i in range(20)]
+    path = tmp_path / "t.csv"
+    with path.open("w") as file:
+        file.write(f"id,{','.join(names)}\n")
+        for row in range(1_000_000):
+            file.write(f"{row:07}{',1.234567' * 20}\n")
+    program = (
+        "import pathlib, sys; from ensemble.data.tables import read_table\n"
+        "def status(kind):\n"
+        "    text = pathlib.Path('/proc/self/status').read_text()\n"
+        "    return 1024 * int(text.split(kind)[1].split()[0])\n"
+        "before = status('VmRSS:')\n"
+        f"table = read_table(pathlib.Path({str(path)!r}), {names}, ['id'])\n"
+        "assert table.shape == (1_000_000, 21)\n"
+        "print((status('VmHWM:') - before) / (8 * 20 * len(table)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 2.5
 
 
 @pytest.mark.parametrize("text", ["007", "NA", "9007199254740993", " a ", "é €", "nan"])
@@ -251,7 +310,11 @@ def test_a_bomb_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
 
 def test_an_endless_line_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("ensemble.data.rows.LONGEST_LINE", 1000)
-    assert "line 2 is longer" in error(tmp_path, "id,x,y\n" + '"' * 5000)
+    monkeypatch.setattr(plain, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(plain, "BLOCK", 100)
+    for character in '"1':
+        content = "id,x,y\n" + character * 5000
+        assert "line 2 is longer" in error(tmp_path, content)
 
 
 def archive(path: Path, members: dict[str, str], link: bool = False) -> Path:

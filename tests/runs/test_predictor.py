@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import ensemble.runs.outcome
-from ensemble.data import tables
+from ensemble.data import plain, tables
 from ensemble.errors import DataError, UserError
 from ensemble.run import run_competition
 from ensemble.runs import predictor
@@ -33,7 +33,7 @@ def run(tiny_data, tmp_path_factory):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Files come in a few rows at a time."""
-    monkeypatch.setattr(tables, "SMALL_BLOCK", 300)
+    monkeypatch.setattr(plain, "BLOCK", 300)
     monkeypatch.setattr(tables, "SMALL_BLOCK_ROWS", 7)
     monkeypatch.setattr(predictor, "BLOCK_ROWS", 7)
 

@@ -205,8 +205,8 @@ MUTATIONS = {
         change_rows(lambda c: [*c[:3], [], *c[3:]]),
         "blank lines: line 4",
     ),
-    "an open quote": (change(4, 0, '"003'), "broken quoting"),
-    "a stray quote": (change(4, 0, '"0"03'), "broken quoting: line 5"),
+    "an open quote": (change(4, 0, '"003'), "no CSV: line 5: a quote is opened"),
+    "a stray quote": (change(4, 0, '"0"03'), "no CSV: line 5: text after a clos"),
     "a short row": (change_rows(lambda c: [*c[:3], c[3][:2], *c[4:]]), "line 4 has 2"),
     "a long row": (
         change_rows(lambda c: [*c[:3], [*c[3], ""], *c[4:]]),
