@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed.cases import CASES, Case
+from benchmarks.speed.cases import Case, cases_for
 from benchmarks.speed.contestants import ROOT, Contestant, contestants_for
 from benchmarks.speed.growth import measure_growth
 from benchmarks.speed.measure import measure_case, summarise
@@ -39,7 +39,7 @@ def make_document(arguments: argparse.Namespace) -> dict[str, Any]:
     peaks = measure_peaks(device)
     cases = [
         _tiny(case) if tiny else case
-        for case in CASES
+        for case in cases_for(device)
         if _is_asked(case.name, arguments.case)
     ]
     measured = []

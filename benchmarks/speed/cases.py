@@ -4,7 +4,7 @@ All members see a half of the rows, as in 2-fold cross-validation; an epoch is a
 whole batches as lie in that half.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -18,7 +18,11 @@ N_CLASSES = 2
 
 @dataclass(frozen=True)
 class Case:
-    """A bag and how long it is trained."""
+    """A bag and how long it is trained.
+
+    Who starts processes anew each time trains `n_epochs_apart` epochs: processes never
+    start at the same moment, and only the time in which all train counts.
+    """
 
     name: str
     hidden: tuple[int, ...]
@@ -28,6 +32,7 @@ class Case:
     batch_size: int
     n_members: int
     n_epochs: int = 1
+    n_epochs_apart: int = 1
     n_rows: int = 16_000
     n_inputs: int = 35
 
@@ -83,11 +88,20 @@ class Case:
 # fewer rows where an epoch would take too long: what is measured takes about a second
 WIDE_96 = Case("wide, batch 96", (600,) * 3, "relu", 0.5, "sgd", 96, 8, n_rows=8_000)
 WIDE_256 = Case("wide, batch 256", (600,) * 3, "relu", 0.5, "sgd", 256, 8, n_rows=8_000)
-NARROW_256 = Case("narrow, batch 256", (33,) * 6, "silu", 0.0, "adamw", 256, 32)
-NARROW_96 = Case("narrow, batch 96", (33,) * 6, "silu", 0.0, "adamw", 96, 32)
+NARROW_256 = Case("narrow, batch 256", (33,) * 6, "silu", 0.0, "adamw", 256, 32, 2, 6)
+NARROW_96 = Case("narrow, batch 96", (33,) * 6, "silu", 0.0, "adamw", 96, 32, 1, 6)
 TABM = Case("TabM's size", (512,) * 3, "relu", 0.1, "adamw", 256, 32, n_rows=4_000)
 
 CASES = (WIDE_96, WIDE_256, NARROW_256, NARROW_96, TABM)
+
+
+def cases_for(device: str) -> tuple[Case, ...]:
+    """A GPU gets at least 64 members: it has room for them, and is fast."""
+    if device == "cpu":
+        return CASES
+    return tuple(
+        case if case is TABM else replace(case, n_members=64) for case in CASES
+    )
 
 
 def make_rows(case: Case) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -39,7 +39,9 @@ def plot_speed(document: dict[str, Any], path: Path) -> None:
             ha="left",
             fontweight="bold",
         )
-        _foot(figure, document)
+        n = document["repetitions"]
+        said = f"medians of {n}, from least to greatest; * is other work: see the table"
+        _foot(figure, document, said)
         _save(figure, path)
 
 
@@ -51,9 +53,10 @@ def plot_growth(document: dict[str, Any], path: Path) -> None:
         for axes, sweep in zip(figure.subplots(1, len(sweeps)), sweeps, strict=True):
             _line(axes, sweep)
         figure.suptitle(
-            "The time of a bag grows linearly", x=0.01, ha="left", fontweight="bold"
+            "How the time of a bag grows", x=0.01, ha="left", fontweight="bold"
         )
-        _foot(figure, document)
+        n = len(sweeps[0]["seconds"][0])
+        _foot(figure, document, f"medians of {n} whole calls, line of least squares")
         _save(figure, path)
 
 
@@ -119,13 +122,9 @@ def _colour(result: dict[str, Any]) -> str:
     return OURS if result["setup"]["precision"] == "float32" else OURS_BF16
 
 
-def _foot(figure: Figure, document: dict[str, Any]) -> None:
+def _foot(figure: Figure, document: dict[str, Any], said: str) -> None:
     commit = (document["commit"] or "?")[:9]
-    text = (
-        f"{document['date']}, {document['machine']}, commit {commit};"
-        f" medians of {document['repetitions']}, bars from least to greatest;"
-        " * does less or other work, see the table"
-    )
+    text = f"{document['date']}, {document['machine']}, commit {commit}; {said}"
     figure.text(0.01, 0.0, text, fontsize=6.5, color=FAINT, va="bottom")
 
 

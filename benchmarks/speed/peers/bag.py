@@ -42,7 +42,8 @@ def train(case: Case, setup: Setup) -> Work:
     def hear(group: int, epoch: int, loss: float) -> None:
         heard[group].append((epoch, perf_counter()))
 
-    recipe = make_recipe(case, setup.precision, n_epochs=1 + case.n_epochs)
+    n_epochs = case.n_epochs if setup.processes == 1 else case.n_epochs_apart
+    recipe = make_recipe(case, setup.precision, 1 + n_epochs)
     sizes = train_recipe(case, setup, recipe, make_data(case), hear)
     per_epoch = case.steps_per_epoch * case.batch_size
     spans = [
@@ -50,7 +51,7 @@ def train(case: Case, setup: Setup) -> Work:
         for g, points in heard.items()
         for (before, since), (epoch, now) in pairwise(points)
     ]
-    return Work(tuple(spans), case.n_updates, setup.processes)
+    return Work(tuple(spans), n_epochs * case.steps_per_epoch, setup.processes)
 
 
 def train_recipe(
