@@ -19,7 +19,6 @@ those above it (`ensemble.run` tells how they work together, start there):
     data.header                 the columns a table must have
     data.rows                   the slow search for what is wrong with a row
     data.plain                  tables of plain lines, read fast
-    data.plain                  tables of plain lines, read fast
     data.tables                 CSV tables, read exactly
     data.examples               the rows of a competition, read and checked
     data.download               files from elsewhere, resumed and verified
@@ -36,6 +35,7 @@ those above it (`ensemble.run` tells how they work together, start there):
     validation.check            what is in the files of a competition
 
     bag.plan                    members and their seeds
+    bag.floats                  pages of 2 MB, and no denormal numbers
     bag.kernels                 activation and dropout in one pass
     bag.bits                    random bytes, counted
     bag.streams                 each member's random numbers

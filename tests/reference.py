@@ -131,12 +131,11 @@ def slow_score_of_mean(oof_MN, target, weight, function):
 
 
 def max_channel_by_hand(x: Tensor, group_size: int) -> Tensor:
-    """The largest of each group of neighbours passes (all of a tie), others are 0."""
+    """The largest of units g, g + G, g + 2 G ... passes (all of a tie), others are 0."""
     y = torch.zeros_like(x)
+    n_groups = x.shape[-1] // group_size
     for index in np.ndindex(*x.shape):
-        unit = index[-1]
-        start = unit - unit % group_size
-        group = x[index[:-1]][start : start + group_size]
+        group = x[index[:-1]][index[-1] % n_groups :: n_groups]
         if x[index] == group.max():
             y[index] = x[index]
     return y
@@ -158,6 +157,18 @@ def forward_by_hand(
             if masks is not None:
                 x = x * masks[layer] * scale
     return x
+
+
+def splitmix64(seed: int, n: int) -> list[int]:
+    """The first outputs of the generator as its authors wrote it (2014)."""
+    words = []
+    for _ in range(n):
+        seed = (seed + 0x9E3779B97F4A7C15) % 2**64
+        z = seed
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) % 2**64
+        words.append(z ^ (z >> 31))
+    return words
 
 
 def sgd_by_hand(w, v, gradient, epoch, sgd, factor, *, first: bool):

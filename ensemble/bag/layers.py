@@ -11,9 +11,14 @@ Shape letters in this file:
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
+
+from ensemble.bag.bits import CountedBits
+from ensemble.bag.kernels import gate, gate_back, gate_largest
 
 
 class BagLinear(nn.Module):
@@ -27,6 +32,12 @@ class BagLinear(nn.Module):
     With `inputs_per_unit` = k each unit draws k of its inputs, with replacement, and
     its other weights are and stay zero; `apply_mask` is called after every update.
 
+    In training mode products are computed in `product_dtype`. Where `keep` is a number,
+    gradients are not handed to autograd but added to `keep` times what stands in
+    `weight_MIO.grad` and `bias_MO.grad`, in the product itself: with `keep` = 0 they
+    overwrite it, with the momentum they make the velocity, and neither takes a pass
+    over memory of its own.
+
     Shape: `(M, N, I) -> (M, N, O)`
 
     >>> generators = [Generator().manual_seed(seed) for seed in (1, 2, 3)]
@@ -36,6 +47,7 @@ class BagLinear(nn.Module):
     """
 
     mask_MIO: Tensor | None
+    keep: float | None
 
     def __init__(
         self,
@@ -46,8 +58,10 @@ class BagLinear(nn.Module):
         weight_std: float | None = None,
         bias_std: float = 0.0,
         inputs_per_unit: int | None = None,
+        product_dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
+        self.product_dtype, self.keep = product_dtype, None
         std = (2 / n_inputs) ** 0.5 if weight_std is None else weight_std
         shape = (n_inputs, n_outputs)
         self.weight_MIO = nn.Parameter(
@@ -72,15 +86,58 @@ class BagLinear(nn.Module):
                 f"BagLinear takes inputs of shape ({M}, N, {I}),"
                 f" got {tuple(x_MNI.shape)}"
             )
-        # float32 weights, but products in the precision of the input
-        bias_M1O = self.bias_MO[:, None, :].to(x_MNI.dtype)
-        return torch.baddbmm(bias_M1O, x_MNI, self.weight_MIO.to(x_MNI.dtype))
+        return _Linear.apply(x_MNI, self.weight_MIO, self.bias_MO, self)  # type: ignore[no-any-return, no-untyped-call]
 
     @torch.no_grad()
     def apply_mask(self) -> None:
         """Set the weights of inputs that a unit does not see to zero."""
         if self.mask_MIO is not None:
             self.weight_MIO.data.mul_(self.mask_MIO)
+
+
+class _Linear(torch.autograd.Function):
+    """`x w + b`, with gradients that go where the layer says."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x_MNI: Tensor, weight_MIO: Tensor, bias_MO: Tensor, layer: BagLinear
+    ) -> Tensor:
+        dtype = layer.product_dtype if layer.training else torch.float32
+        x, weight = x_MNI.to(dtype), weight_MIO.to(dtype)
+        ctx.save_for_backward(x, weight)
+        ctx.layer = layer
+        return torch.baddbmm(bias_MO[:, None].to(dtype), x, weight).float()
+
+    @staticmethod
+    def backward(
+        ctx: Any, gradient_MNO: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        x, weight = ctx.saved_tensors
+        layer: BagLinear = ctx.layer
+        gradient = gradient_MNO.to(x.dtype)
+        to_x = (
+            torch.bmm(gradient, weight.mT).float() if ctx.needs_input_grad[0] else None
+        )
+        if layer.keep is None:
+            to_weight = torch.bmm(x.mT, gradient).float()
+            return to_x, to_weight, gradient_MNO.sum(1), None
+        _add_product(_gradient(layer.weight_MIO), layer.keep, x.mT, gradient)
+        _gradient(layer.bias_MO).mul_(layer.keep).add_(gradient_MNO.sum(1))
+        return to_x, None, None, None
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    if parameter.grad is None:
+        raise ValueError("BagLinear.keep takes parameters with gradients, found none")
+    return parameter.grad
+
+
+def _add_product(total: Tensor, keep: float, a: Tensor, b: Tensor) -> None:
+    """`total <- keep total + a b`"""
+    if a.dtype == total.dtype:
+        torch.baddbmm(total, a, b, beta=keep, out=total)
+    else:
+        total.mul_(keep).add_(torch.bmm(a, b).float())
 
 
 class BagPeriodic(nn.Module):
@@ -161,55 +218,80 @@ class BagStandardize(nn.Module):
 
 
 class BagDropout:
-    """Dropout masks, each member's from its own stream of bits.
+    """Random bytes for all layers of a network, each member's from its own stream.
 
     A unit is kept with a probability that is a multiple of 1/256, the nearest to
-    `1 - rate`, since its decision takes one random byte. What is kept is divided by
-    that probability. Eight bytes are drawn as one integer, which makes it cheap on a
-    CPU, and a member's draws do not depend on who shares its group.
+    `1 - rate`: if its byte is below `threshold`. What is kept is divided by that
+    probability, so that the expectation is unchanged.
     """
 
-    def __init__(self, rate: float, generators: Sequence[Generator]) -> None:
+    def __init__(self, rate: float, bits: CountedBits) -> None:
         self.threshold = round(256 * (1 - rate))
         if not 1 <= self.threshold <= 256:
             raise ValueError(f"a dropout rate is at least 0 and below .998, got {rate}")
-        self.generators = generators
+        self.bits = bits
 
-    def draw(self, n_rows: int, n_units: int) -> Tensor | None:
-        """Which units are kept, (M, N, H) booleans; None where all are."""
-        if self.threshold == 256:
-            return None
-        M, n_bytes = len(self.generators), n_rows * n_units
-        device = self.generators[0].device
-        words = torch.empty((M, -(-n_bytes // 8)), dtype=torch.int64, device=device)
-        for m, generator in enumerate(self.generators):
-            # the full range of int64: `random_()` alone leaves the sign bit out
-            words[m].random_(-(2**63), None, generator=generator)
-        bytes_MB = words.view(torch.uint8)[:, :n_bytes]
-        return (bytes_MB < self.threshold).view(M, n_rows, n_units)
-
-    @property
-    def scale(self) -> float:
-        """What kept units are multiplied with, so that the expectation is unchanged."""
-        return 256 / self.threshold
+    def draw(self, n_rows: int, widths: Sequence[int]) -> list[Tensor]:
+        """A byte for each unit of each layer, (M, N, H); later draws overwrite them."""
+        ends = [n_rows * end for end in accumulate(widths)]
+        drawn_MB = self.bits.draw(ends[-1])
+        return [
+            drawn_MB[:, end - n_rows * width : end].view(-1, n_rows, width)
+            for end, width in zip(ends, widths, strict=True)
+        ]
 
 
-def keep_largest(x_MNH: Tensor, group_size: int) -> Tensor:
-    """Which units are the largest of their group of neighbours; in a tie, all are.
+class BagGate(torch.autograd.Function):
+    """Dropout, behind a relu or a max-channel activation if wanted, in place.
 
-    Multiplied with its input it is the max-channel activation: the winner passes, the
-    others are 0. Srivastava et al., "Compete to compute", 2013.
+    The bytes tell which units are dropped; after it they tell which were open. What
+    made its input must not need it any more.
+    """
 
-    >>> keep_largest(torch.tensor([[[1.0, 3.0, 2.0, 5.0, 5.0, 4.0]]]), 3).int().tolist()
-    [[[0, 1, 0, 1, 1, 0]]]
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x_MNH: Tensor,
+        bytes_MNH: Tensor,
+        threshold: int,
+        activation: str,
+        group_size: int,
+    ) -> Tensor:
+        if activation == "max_channel":
+            gate_largest(x_MNH, bytes_MNH, threshold, group_size)
+        else:
+            gate(x_MNH, bytes_MNH, threshold, activation == "relu")
+        ctx.mark_dirty(x_MNH)
+        ctx.mask_MNH, ctx.threshold = bytes_MNH, threshold
+        return x_MNH
+
+    @staticmethod
+    def backward(
+        ctx: Any, gradient_MNH: Tensor
+    ) -> tuple[Tensor, None, None, None, None]:
+        back_MNH = gate_back(gradient_MNH, ctx.mask_MNH, ctx.threshold)
+        return back_MNH, None, None, None, None
+
+
+def max_channel(x_MNH: Tensor, group_size: int) -> Tensor:
+    """The units that are the largest of their group pass, the others are 0.
+
+    In a tie, all of the largest pass. Srivastava et al., "Compete to compute", 2013.
+
+    >>> max_channel(torch.tensor([[[1.0, 5.0, 3.0, 5.0, 2.0, 4.0]]]), 3).tolist()
+    [[[0.0, 5.0, 3.0, 5.0, 0.0, 0.0]]]
     """
     groups = in_groups(x_MNH, group_size)
-    return (groups == groups.amax(-1, keepdim=True)).flatten(-2)
+    return (groups * (groups == groups.amax(-2, keepdim=True))).flatten(-2)
 
 
 def in_groups(x_MNH: Tensor, group_size: int) -> Tensor:
-    """The units of each group along a last axis of their own."""
-    return x_MNH.view(*x_MNH.shape[:-1], -1, group_size)
+    """The units with an axis for those that compete, before the axis of the groups.
+
+    With G groups, units g, g + G, g + 2 G, ... compete. Units are exchangeable, and
+    they are faster to compare when those that compete are no neighbours.
+    """
+    return x_MNH.view(*x_MNH.shape[:-1], group_size, -1)
 
 
 def _draw_mask(shape: tuple[int, int], k: int, generator: Generator) -> Tensor:

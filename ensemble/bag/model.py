@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 from ensemble.bag.layers import BagStandardize
 from ensemble.bag.losses import Loss, n_outputs, positive_score
 from ensemble.bag.networks.mlp import BagMLP
-from ensemble.bag.streams import Streams
+from ensemble.bag.streams import Streams, idle_streams
 from ensemble.recipe import Recipe
 
 Arrays = Mapping[str, NDArray[np.float32]]
@@ -59,14 +59,13 @@ class BagModel(nn.Module):
         *,
         noise: float = 0.0,
         views: Views | None = None,
-        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.standardize, self.network = standardize, network
         self.loss, self.streams = loss, streams
         self.register_buffer("negative_MK", votes[0])
         self.register_buffer("positive_MK", votes[1])
-        self.noise, self.views, self.dtype = noise, views, dtype
+        self.noise, self.views = noise, views
 
     def forward(self, x_MNI: Tensor) -> Tensor:
         if self.training and self.views is not None:
@@ -79,7 +78,7 @@ class BagModel(nn.Module):
             z_MNI += self.noise * _draw(
                 torch.randn, self.streams.noise, *z_MNI.shape[1:]
             )
-        return self.network(z_MNI.to(self.dtype)).float()  # type: ignore[no-any-return]
+        return self.network(z_MNI)  # type: ignore[no-any-return]
 
     def scores(self, outputs_MNK: Tensor) -> Tensor:
         """What outputs say: the probability of the positive class, (M, N)."""
@@ -94,6 +93,7 @@ def build_model(
     votes: tuple[Tensor, Tensor],
     streams: Streams,
     views: Views | None = None,
+    product_dtype: torch.dtype = torch.float32,
 ) -> BagModel:
     """The model of a recipe, for as many members as `standardize` holds, untrained."""
     loss = recipe.training.loss
@@ -103,6 +103,7 @@ def build_model(
         standardize.mean_MI.shape[1],
         n_outputs(loss, votes[0].shape[1]),
         **recipe.network.model_dump(),
+        product_dtype=product_dtype,
     )
     return BagModel(
         standardize,
@@ -112,7 +113,6 @@ def build_model(
         streams,
         noise=recipe.inputs.noise,
         views=views,
-        dtype=getattr(torch, recipe.training.precision),
     )
 
 
@@ -129,7 +129,6 @@ def load_members(
         name: torch.stack([torch.from_numpy(np.array(m[name])) for m in members])
         for name in members[0]
     }
-    idle = [Generator() for _ in members]
     model = build_model(
         recipe,
         BagStandardize(
@@ -138,7 +137,7 @@ def load_members(
             recipe.inputs.clip,
         ),
         (state["negative_MK"], state["positive_MK"]),
-        Streams(idle, idle, idle, idle),
+        idle_streams(len(members)),
         views,
     )
     model.load_state_dict(state)

@@ -1,16 +1,20 @@
 """Optimisers and schedules for all members of a group at once.
 
-The updates are elementwise, so that no member sees another. They are torch's own fused
-kernels; what a recipe adds to them stands here.
+All weights of a group lie in one piece of memory, and so do their gradients: an update
+is one pass over them. It is elementwise, so that no member sees another.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from ensemble.bag.layers import BagLinear
 from ensemble.bag.networks.mlp import BagMLP
 from ensemble.recipe import SGD, AdamW, Exponential, OneCycle
+
+LANES = 64  # numbers that one step of a vector unit takes, at most
 
 
 class GroupOptimizer:
@@ -19,6 +23,10 @@ class GroupOptimizer:
     SGD: `v <- m v + g + l2 w + l1 sign(w)`, `w <- w - (1 - m) rate v`, the momentum m
     growing linearly with the epochs (Sutskever et al., "On the importance of
     initialization and momentum in deep learning", 2013). AdamW as torch has it.
+
+    `begin` and `prepare` come before the gradients are computed and `update` after:
+    gradients are added to what stands there, which is the velocity, or nothing. Where
+    `begin` leaves `momentum` as it was, nothing has changed but the tensor `rate`.
     """
 
     def __init__(
@@ -34,35 +42,83 @@ class GroupOptimizer:
         self.schedule = schedule
         self.n_epochs = n_epochs
         self.steps_per_epoch = steps_per_epoch
-        self.torch_optimizer = _make(network, optimizer)
+        named = list(network.named_parameters())
+        self.weights = flatten([p for name, p in named if "weight" in name])
+        self.others = flatten([p for name, p in named if "weight" not in name])
+        self.rate = torch.zeros((), device=self.weights.device)
+        self.momentum = 0.0
+        self.linears = [x for x in network.modules() if isinstance(x, BagLinear)]
+        by_layers = {id(p) for linear in self.linears for p in linear.parameters()}
+        self.plain = [p for p in network.parameters() if id(p) not in by_layers]
+        self.adamw = None
+        if isinstance(optimizer, AdamW):
+            self.adamw = _adamw(optimizer, self.weights, self.others, self.rate)
 
-    def step(self, step: int) -> None:
-        """One update from the gradients, the `step`-th since the start; clears them."""
+    def begin(self, step: int) -> None:
+        """Make ready for the gradients of the `step`-th update since the start."""
         rate = self.recipe.learning_rate * rate_factor(
             self.schedule, step, self.steps_per_epoch, self.n_epochs
         )
         if isinstance(self.recipe, SGD):
-            epoch = step // self.steps_per_epoch
-            momentum = momentum_at(self.recipe, epoch)
-            rate *= 1 - momentum
-            for group in self.torch_optimizer.param_groups:
-                group["momentum"] = momentum
-            self._add_first_layer_penalties(self.recipe)
-        for group in self.torch_optimizer.param_groups:
-            group["lr"] = rate
-        self.torch_optimizer.step()
-        self.torch_optimizer.zero_grad(set_to_none=True)
-        self.network.apply_masks()
+            self.momentum = momentum_at(self.recipe, step // self.steps_per_epoch)
+            rate *= 1 - self.momentum
+        self.rate.fill_(rate)
+        for linear in self.linears:
+            linear.keep = self.momentum
 
     @torch.no_grad()
-    def _add_first_layer_penalties(self, sgd: SGD) -> None:
+    def prepare(self) -> None:
+        """Scale what gradients are added to, where no layer does that itself."""
+        for parameter in self.plain:
+            _gradient(parameter).mul_(self.momentum)
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """One update from the gradients."""
+        if self.adamw is not None:
+            self.adamw.step()
+        elif isinstance(self.recipe, SGD):
+            self._add_penalties(self.recipe)
+            for flat in (self.weights, self.others):
+                flat.addcmul_(_gradient(flat), self.rate, value=-1)
+        self.network.apply_masks()
+
+    def _add_penalties(self, sgd: SGD) -> None:
         weight = self.network.first_weight
-        if weight.grad is None:
-            raise ValueError("GroupOptimizer.step takes gradients, found none")
         if sgd.first_l2:
-            weight.grad.add_(weight, alpha=sgd.first_l2)
+            _gradient(weight).add_(weight, alpha=sgd.first_l2)
         if sgd.first_l1:
-            weight.grad.add_(weight.sign(), alpha=sgd.first_l1)
+            _gradient(weight).add_(weight.sign(), alpha=sgd.first_l1)
+        if sgd.weight_decay:
+            _gradient(self.weights).add_(self.weights, alpha=sgd.weight_decay)
+
+
+def flatten(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
+    """All numbers of some parameters in one piece, of which they become views.
+
+    Their gradients become views of its gradient, which is zero at first. The piece is
+    longer than they are by up to a vector: the numbers at its end would be computed one
+    by one, with another rounding, and which those are depends on the group.
+
+    >>> a, b = nn.Parameter(torch.ones(2)), nn.Parameter(torch.zeros(1, 3))
+    >>> flat = flatten([a, b])
+    >>> with torch.no_grad():
+    ...     _ = flat.add_(1)
+    >>> a.tolist(), b.tolist(), flat.grad is not None
+    ([2.0, 2.0], [[1.0, 1.0, 1.0]], True)
+    """
+    total = sum(p.numel() for p in parameters)
+    device = parameters[0].device if parameters else None
+    flat = nn.Parameter(torch.zeros(-(-total // LANES) * LANES, device=device))
+    flat.grad = torch.zeros_like(flat)
+    start = 0
+    for parameter in parameters:
+        place = slice(start, start + parameter.numel())
+        flat.data[place] = parameter.data.flatten()
+        parameter.data = flat.data[place].view_as(parameter)
+        parameter.grad = flat.grad[place].view_as(parameter)
+        start = place.stop
+    return flat
 
 
 def rate_factor(
@@ -100,15 +156,21 @@ def _cosine(first: float, last: float, done: float) -> float:
     return last + (first - last) * (1 + math.cos(math.pi * done)) / 2
 
 
-def _make(network: nn.Module, recipe: SGD | AdamW) -> torch.optim.Optimizer:
-    """torch's optimiser; rates and momenta are set before every step."""
-    weights = [p for n, p in network.named_parameters() if "weight" in n]
-    others = [p for n, p in network.named_parameters() if "weight" not in n]
+def _adamw(
+    recipe: AdamW, weights: nn.Parameter, others: nn.Parameter, rate: Tensor
+) -> torch.optim.Optimizer:
+    """torch's own, in one fused pass; its rate is the tensor."""
     groups = [
-        {"params": weights, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": [weights], "weight_decay": recipe.weight_decay},
+        {"params": [others], "weight_decay": 0.0},
     ]
-    if isinstance(recipe, SGD):
-        # a momentum of 0 in the constructor would leave the velocity out
-        return torch.optim.SGD(groups, lr=1.0, momentum=0.5, fused=True)
-    return torch.optim.AdamW(groups, lr=1.0, betas=recipe.betas, fused=True)
+    on_gpu = weights.is_cuda
+    return torch.optim.AdamW(
+        groups, lr=rate, betas=recipe.betas, fused=True, capturable=on_gpu
+    )
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    if parameter.grad is None:
+        raise ValueError("GroupOptimizer takes parameters with gradients, found none")
+    return parameter.grad

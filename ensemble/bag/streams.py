@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator
 
+from ensemble.bag.bits import CountedBits
 from ensemble.bag.plan import Member
 
 USES = ("weights", "order", "dropout", "noise", "views")
@@ -15,32 +16,43 @@ USES = ("weights", "order", "dropout", "noise", "views")
 
 @dataclass(frozen=True)
 class Streams:
-    """The random numbers of a group: for each use one generator a member."""
+    """The random numbers of a group: for each use one stream a member."""
 
     weights: Sequence[Generator]
-    dropout: Sequence[Generator]
+    dropout: CountedBits
     noise: Sequence[Generator]
     views: Sequence[Generator]
 
 
 def group_streams(members: Sequence[Member], device: str) -> Streams:
-    """First weights are drawn on the host: the same on every device."""
+    """First weights and dropout masks are the same on every device."""
 
     def of(use: str, device: str) -> list[Generator]:
         return [member_stream(member, use, device) for member in members]
 
     return Streams(
         weights=of("weights", "cpu"),
-        dropout=of("dropout", device),
+        dropout=CountedBits([use_seed(m, "dropout") for m in members], device),
         noise=of("noise", device),
         views=of("views", device),
     )
 
 
+def idle_streams(n_members: int) -> Streams:
+    """For members that are not trained: any numbers will do."""
+    idle = [Generator() for _ in range(n_members)]
+    return Streams(idle, CountedBits([0] * n_members, "cpu"), idle, idle)
+
+
 def member_stream(member: Member, use: str, device: str = "cpu") -> Generator:
     """A member's own stream of random numbers for one use of them."""
+    return Generator(device).manual_seed(use_seed(member, use))
+
+
+def use_seed(member: Member, use: str) -> int:
+    """The seed of a member's stream for one use of random numbers."""
     sequence = np.random.SeedSequence([member.seed, USES.index(use)])
-    return Generator(device).manual_seed(int(sequence.generate_state(1)[0]))
+    return int(sequence.generate_state(1)[0])
 
 
 class RowOrder:

@@ -15,12 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ensemble.bag.floats import without_denormals
 from ensemble.bag.inference import predict, view_scores
 from ensemble.bag.layers import BagStandardize
 from ensemble.bag.losses import example_losses, score_losses
 from ensemble.bag.model import Views, build_model, member_weights
 from ensemble.bag.optim import GroupOptimizer
 from ensemble.bag.plan import Member
+from ensemble.bag.products import Products, multiplying, product_dtype
+from ensemble.bag.steps import StepRunner
 from ensemble.bag.streams import (
     RowOrder,
     group_streams,
@@ -86,14 +89,16 @@ def train_group(
     views: Views | None = None,
     device: str = "cpu",
     on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
+    products: Products = "standard",
 ) -> list[TrainedMember]:
     """Train some members together; each comes out as if it were trained alone.
 
+    `products` says how matrices are multiplied in training; predictions are float32.
     `on_epoch` hears after each epoch how many are done and the mean loss of the
     members; what it raises ends the training.
     """
     started = time.perf_counter()
-    group = _Group(data, members, recipe, views, device)
+    group = _Group(data, members, recipe, views, device, products)
     curve_epochs = _curve_epochs(recipe.training.epochs, recipe.training.curve_points)
     losses, oof_losses = [], []
     for epoch in range(recipe.training.epochs):
@@ -140,8 +145,9 @@ class _Group:
         recipe: Recipe,
         views: Views | None,
         device: str,
+        products: Products,
     ) -> None:
-        self.recipe, self.device = recipe, device
+        self.recipe, self.device, self.products = recipe, device, products
         self.in_bag = [data.in_bag(member) for member in members]
         self.held_out = [data.out_of_bag(member) for member in members]
         self.target = data.target_R
@@ -166,6 +172,7 @@ class _Group:
             _votes(data, self.in_bag, self.plain_MR),
             group_streams(members, device),
             views,
+            product_dtype(products),
         ).to(device)
         self.orders = [
             RowOrder(rows, member_stream(member, "order"))
@@ -181,6 +188,10 @@ class _Group:
             training.epochs,
             self.n_steps,
         )
+        shape = (len(members), training.batch_size)
+        self.rows_MN = torch.zeros(shape, dtype=torch.int64, device=device)
+        self.loss_M = torch.zeros(len(members), device=device)
+        self.run_step = StepRunner(self._step, device)
 
     def train_epoch(self, epoch: int) -> Floats:
         """One pass; the mean training loss of each member."""
@@ -190,12 +201,14 @@ class _Group:
         order_MSN = self._on_device(
             np.stack([order.take(self.n_steps * batch_size) for order in self.orders])
         ).view(len(self.orders), self.n_steps, batch_size)
-        total_M = torch.zeros(len(self.orders), device=self.device)
         self.model.train()
-        for step in range(self.n_steps):
-            loss_M = self._step(order_MSN[:, step], epoch * self.n_steps + step)
-            total_M += loss_M
-        return (total_M / self.n_steps).double().cpu().numpy()
+        self.loss_M.zero_()
+        with multiplying(self.products), without_denormals():
+            for step in range(self.n_steps):
+                self.rows_MN.copy_(order_MSN[:, step])
+                self.optimizer.begin(epoch * self.n_steps + step)
+                self.run_step(self.optimizer.momentum)
+        return (self.loss_M / self.n_steps).double().cpu().numpy()
 
     def oof_losses(self) -> Floats:
         """The mean weighted loss of each member on the rows it leaves out."""
@@ -218,23 +231,28 @@ class _Group:
             predict(self.model, self.test_TI).cpu().numpy(),
         )
 
-    def _step(self, rows_MN: Tensor, step: int) -> Tensor:
-        """One update; the loss of each member's scores before it.
+    def _step(self) -> None:
+        """One update from the rows in `rows_MN`; adds the members' losses to `loss_M`.
 
         Where finer labels are learned, their loss is what is made smaller; what is told
         is the loss of the scores, to be seen beside the out-of-fold one.
+
+        All it reads and writes stays where it is, and nothing is asked of the device:
+        so it can be captured in a graph.
         """
-        outputs_MNK = self.model(self.features_RI[rows_MN])
+        rows_MN = self.rows_MN
+        self.optimizer.prepare()
+        outputs_MNK = self.model(_pick(self.features_RI, rows_MN))
         weight_MN = self.weight_MR.gather(1, rows_MN)
-        loss_MN = example_losses(self.model.loss, outputs_MNK, self.label_R[rows_MN])
-        loss_M = (loss_MN * weight_MN).mean(dim=1)
-        loss_M.sum().backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step(step)
+        label_MN = _pick(self.label_R, rows_MN)
+        loss_MN = example_losses(self.model.loss, outputs_MNK, label_MN) * weight_MN
+        loss_MN.sum().div(rows_MN.shape[1]).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.update()
         if outputs_MNK.shape[2] > 2:
             score_MN = self.model.scores(outputs_MNK.detach())
-            loss_MN = score_losses(self.model.loss, score_MN, self.target_R[rows_MN])
-            loss_M = (loss_MN * weight_MN).mean(dim=1)
-        return loss_M.detach()
+            target_MN = _pick(self.target_R, rows_MN)
+            loss_MN = score_losses(self.model.loss, score_MN, target_MN) * weight_MN
+        self.loss_M += loss_MN.detach().mean(dim=1)
 
     def _emphasise(self) -> None:
         emphasis = self.recipe.training.emphasis
@@ -274,6 +292,12 @@ class _Group:
 
     def _on_device(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array).to(self.device)
+
+
+def _pick(of_R: Tensor, rows_MN: Tensor) -> Tensor:
+    """`of_R[rows_MN]`, four times faster on a CPU."""
+    picked = of_R.index_select(0, rows_MN.flatten())
+    return picked.view(*rows_MN.shape, *of_R.shape[1:])
 
 
 def _standardize(

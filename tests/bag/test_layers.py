@@ -2,12 +2,14 @@ import pytest
 import torch
 from torch import Generator
 
+from ensemble.bag.bits import CountedBits
 from ensemble.bag.layers import (
     BagDropout,
+    BagGate,
     BagLinear,
     BagPeriodic,
     BagStandardize,
-    keep_largest,
+    max_channel,
 )
 from tests.reference import max_channel_by_hand, periodic_by_hand
 
@@ -67,35 +69,111 @@ def test_what_a_unit_does_not_see_stays_zero_after_an_update():
     assert ((layer.weight_MIO != 0) == (layer.mask_MIO != 0)).all()
 
 
+@pytest.mark.parametrize("keep", [0.0, 0.9])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_gradients_are_added_to_what_is_kept_of_earlier_ones(keep, dtype):
+    def layer():
+        return BagLinear(seeded(1, 2), 4, 3, bias_std=0.1, product_dtype=dtype)
+
+    plain, kept = layer(), layer()
+    x_MNI = torch.randn(2, 5, 4)
+    earlier = [torch.randn_like(p) for p in kept.parameters()]
+    for parameter, gradient in zip(kept.parameters(), earlier, strict=True):
+        parameter.grad = gradient.clone()
+    kept.keep = keep
+    for one in (plain, kept):
+        one(x_MNI).square().sum().backward()
+    for a, b, before in zip(
+        plain.parameters(), kept.parameters(), earlier, strict=True
+    ):
+        torch.testing.assert_close(b.grad, keep * before + a.grad)
+
+
+def test_a_layer_that_keeps_gradients_must_have_some():
+    layer = bag(1)
+    layer.keep = 0.5
+    with pytest.raises(ValueError, match="takes parameters with gradients"):
+        layer(torch.randn(1, 5, 4)).sum().backward()
+
+
+def test_products_of_a_bfloat16_layer_are_exact_once_it_is_no_longer_trained():
+    layer, twin = (
+        BagLinear(seeded(1), 40, 20, product_dtype=dtype)
+        for dtype in (torch.bfloat16, torch.float32)
+    )
+    x_MNI = torch.randn(1, 5, 40)
+    assert not torch.equal(layer(x_MNI), twin(x_MNI))
+    torch.testing.assert_close(layer(x_MNI), twin(x_MNI), atol=0.05, rtol=0)
+    assert torch.equal(layer.eval()(x_MNI), twin(x_MNI))
+
+
+def dropped(rate: float, *seeds: int) -> BagDropout:
+    return BagDropout(rate, CountedBits(seeds, "cpu"))
+
+
 def test_dropout_keeps_the_share_it_promises():
-    dropout = BagDropout(0.3, seeded(1, 2))
-    kept = dropout.draw(500, 400)
-    assert abs(kept.float().mean().item() - dropout.threshold / 256) < 0.005
+    dropout = dropped(0.3, 1, 2)
+    (bytes_MNH,) = dropout.draw(500, [400])
+    x_MNH = BagGate.apply(
+        torch.ones(2, 500, 400), bytes_MNH, dropout.threshold, "silu", 3
+    )
+    assert abs((x_MNH > 0).float().mean().item() - dropout.threshold / 256) < 0.005
     assert abs(dropout.threshold / 256 - 0.7) <= 1 / 512
-    assert dropout.scale == pytest.approx(256 / 179)
+    assert x_MNH.unique().tolist() == pytest.approx([0, 256 / 179])
+    assert x_MNH.mean().item() == pytest.approx(1, abs=0.01)
 
 
-def test_a_member_draws_the_same_masks_in_any_group():
-    together = BagDropout(0.5, seeded(1, 2, 3))
-    alone = BagDropout(0.5, seeded(2))
-    for shape in ((3, 5), (96, 600), (1, 1)):
-        assert torch.equal(together.draw(*shape)[1], alone.draw(*shape)[0])
+def test_a_member_draws_the_same_bytes_in_any_group():
+    together, alone = dropped(0.5, 1, 2, 3), dropped(0.5, 2)
+    for n_rows, widths in ((3, [5, 2]), (96, [600, 600]), (1, [1])):
+        for ours, its in zip(
+            together.draw(n_rows, widths), alone.draw(n_rows, widths), strict=True
+        ):
+            assert torch.equal(ours[1], its[0])
 
 
-def test_every_bit_of_a_dropout_byte_is_random():
-    kept = [BagDropout(rate, seeded(7)).draw(400, 400) for rate in (0.5, 0.75, 0.875)]
-    for mask, rate in zip(kept, (0.5, 0.75, 0.875), strict=True):
-        by_place = mask.view(-1, 8).float().mean(0)  # the 8 bytes of an integer
-        assert (by_place - (1 - rate)).abs().max() < 0.02
-
-
-def test_without_dropout_nothing_is_drawn():
-    assert BagDropout(0.0, seeded(1)).draw(5, 5) is None
+def test_every_byte_of_a_word_is_random():
+    (bytes_MNH,) = dropped(0.5, 7).draw(400, [400])
+    by_place = bytes_MNH.view(-1, 8)
+    assert (by_place.float().mean(0) - 127.5).abs().max() < 2
+    for bit in range(8):
+        share = ((by_place >> bit) & 1).float().mean(0)
+        assert (share - 0.5).abs().max() < 0.02
 
 
 def test_max_channel_is_the_loop_over_groups():
     x = torch.randint(-2, 3, (2, 7, 12)).float()  # with ties
-    assert torch.equal(x * keep_largest(x, 3), max_channel_by_hand(x, 3))
+    assert torch.equal(max_channel(x, 3), max_channel_by_hand(x, 3))
+
+
+@pytest.mark.parametrize("activation", ["relu", "silu", "max_channel"])
+@pytest.mark.parametrize("threshold", [77, 255])
+def test_a_gate_is_its_activation_and_mask_written_out(activation, threshold):
+    """What silu makes of x comes in; here the gate has to drop, nothing else."""
+    x = torch.randint(-3, 4, (2, 7, 12)).float().requires_grad_()  # ties and zeros
+    drawn = torch.randint(0, 256, x.shape, dtype=torch.uint8)
+    mask = (drawn < threshold) * 256 / threshold
+    active = {
+        "relu": torch.relu,
+        "silu": lambda x: x,
+        "max_channel": lambda x: max_channel(x, 3),
+    }[activation](x)
+    gradient = torch.randn(x.shape)
+    (active * mask).backward(gradient)
+    twin = x.detach().clone().requires_grad_()
+    y = BagGate.apply(twin * 1, drawn.clone(), threshold, activation, 3)
+    y.backward(gradient)
+    torch.testing.assert_close(y.detach(), (active * mask).detach())
+    torch.testing.assert_close(twin.grad, x.grad)
+
+
+@pytest.mark.parametrize("activation", ["relu", "silu", "max_channel"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_gate_does_not_hide_what_is_no_number(activation, bad):
+    x = torch.full((1, 1, 6), bad)
+    closed = torch.full(x.shape, 255, dtype=torch.uint8)
+    y = BagGate.apply(x, closed, 128, activation, 3)
+    assert not torch.isfinite(y).any()
 
 
 def test_a_missing_value_becomes_the_mean():

@@ -4,18 +4,20 @@ Shape letters: M members, N examples, I inputs, H hidden units, K outputs.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from ensemble.bag.bits import CountedBits
 from ensemble.bag.layers import (
     BagDropout,
+    BagGate,
     BagLinear,
     BagPeriodic,
     in_groups,
-    keep_largest,
+    max_channel,
 )
 
 Activation = Literal["relu", "silu", "max_channel", "maxout"]
@@ -30,13 +32,13 @@ class BagMLP(nn.Module):
     fed with the inputs and all earlier layers side by side (Huang et al., 2017). With
     `periodic_std`, periodic embeddings of the inputs stand beside them.
 
-    Weights are drawn from `weight_generators`, dropout masks from `dropout_generators`,
-    one of each a member. Masks are drawn in training mode only.
+    Weights are drawn from `weight_generators`, one a member, dropout masks from
+    `dropout_bits`, in training mode only; then products are made in `product_dtype`.
 
     Shape: `(M, N, I) -> (M, N, K)`
 
-    >>> seeds = lambda: [Generator().manual_seed(m) for m in range(2)]
-    >>> network = BagMLP(seeds(), seeds(), 35, 2, hidden=(600, 600, 600), dropout=0.5)
+    >>> generators, bits = [Generator(), Generator()], CountedBits([1, 2], "cpu")
+    >>> network = BagMLP(generators, bits, 35, 2, hidden=(600, 600, 600), dropout=0.5)
     >>> network(torch.zeros(2, 7, 35)).shape
     torch.Size([2, 7, 2])
     >>> sum(p[0].numel() for p in network.parameters())
@@ -46,7 +48,7 @@ class BagMLP(nn.Module):
     def __init__(
         self,
         weight_generators: Sequence[Generator],
-        dropout_generators: Sequence[Generator],
+        dropout_bits: CountedBits,
         n_inputs: int,
         n_outputs: int,
         *,
@@ -61,6 +63,7 @@ class BagMLP(nn.Module):
         n_periodic: int = 4,
         weight_std: float | None = None,
         bias_std: float = 0.0,
+        product_dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         if activation in ("max_channel", "maxout"):
@@ -73,7 +76,7 @@ class BagMLP(nn.Module):
         self.activation = activation
         self.group_size = group_size
         self.dense = dense
-        self.dropout = BagDropout(dropout, dropout_generators)
+        self.dropout = BagDropout(dropout, dropout_bits)
         self.embedding: nn.Module = nn.Identity()
         width = n_inputs
         if periodic_std is not None:
@@ -86,6 +89,7 @@ class BagMLP(nn.Module):
             )
             width = n_inputs * (1 + n_periodic)
         self.layers = nn.ModuleList()
+        self.widths: list[int] = []  # of what hidden layers hand on
         for layer, size in enumerate([*hidden, n_outputs]):
             std = weight_std
             if std is None and layer == len(hidden):  # first answers near indecision
@@ -98,16 +102,26 @@ class BagMLP(nn.Module):
                     weight_std=std,
                     bias_std=bias_std,
                     inputs_per_unit=inputs_per_unit if layer == 0 else None,
+                    product_dtype=product_dtype,
                 )
             )
             handed_on = size // group_size if activation == "maxout" else size
             width = width + handed_on if dense else handed_on
+            self.widths.append(handed_on)
+        self.widths.pop()  # the answers
 
     def forward(self, x_MNI: Tensor) -> Tensor:
-        x = self.embedding(x_MNI).to(x_MNI.dtype)  # embedded in float32
+        x = self.embedding(x_MNI)
         *hidden_layers, last_layer = self.layers
-        for layer in hidden_layers:
-            h = self._activate(layer(x))
+        drops = self.training and self.dropout.threshold < 256
+        bytes_of = self.dropout.draw(x_MNI.shape[1], self.widths) if drops else []
+        for place, layer in enumerate(hidden_layers):
+            h = layer(x)
+            h = (
+                self._activate_and_drop(h, bytes_of[place])
+                if drops
+                else self._activate(h)
+            )
             x = torch.cat([x, h], dim=-1) if self.dense else h
         return last_layer(x)  # type: ignore[no-any-return]
 
@@ -121,45 +135,22 @@ class BagMLP(nn.Module):
         self.layers[0].apply_mask()  # type: ignore[operator]
 
     def _activate(self, x_MNH: Tensor) -> Tensor:
-        """Activation and dropout of one hidden layer."""
+        """What a hidden layer hands on, without dropout."""
+        if self.activation == "relu":
+            return F.relu_(x_MNH)
+        if self.activation == "silu":
+            return F.silu(x_MNH)
+        if self.activation == "maxout":
+            return in_groups(x_MNH, self.group_size).amax(-2)
+        return max_channel(x_MNH, self.group_size)
+
+    def _activate_and_drop(self, x_MNH: Tensor, bytes_MNH: Tensor) -> Tensor:
+        """The same with dropout; activations that only open and close come with it."""
         if self.activation == "silu":
             x_MNH = F.silu(x_MNH)
         elif self.activation == "maxout":
-            x_MNH = in_groups(x_MNH, self.group_size).amax(-1)
-        kept = None
-        if self.training:
-            kept = self.dropout.draw(x_MNH.shape[1], x_MNH.shape[2])
-        passes = self._passing(x_MNH)
-        if kept is None and passes is None:
-            return x_MNH
-        if kept is None or passes is None:
-            gate = passes if kept is None else kept
-        else:
-            gate = passes.logical_and_(kept)
-        return _Gate.apply(x_MNH, gate, 1.0 if kept is None else self.dropout.scale)  # type: ignore[no-any-return, no-untyped-call]
-
-    @torch.no_grad()
-    def _passing(self, x_MNH: Tensor) -> Tensor | None:
-        """Which units an activation that only opens and closes gates lets through."""
-        if self.activation == "relu":
-            return x_MNH > 0
-        if self.activation == "max_channel":
-            return keep_largest(x_MNH, self.group_size)
-        return None
-
-
-class _Gate(torch.autograd.Function):
-    """`x * gate * scale`, keeping one boolean a unit for the way back."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, gate: Tensor, scale: float) -> Tensor:
-        ctx.save_for_backward(gate)
-        ctx.scale = scale
-        y = x * gate
-        return y if scale == 1.0 else y.mul_(scale)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (gate,) = ctx.saved_tensors
-        gradient = gradient * gate
-        return gradient if ctx.scale == 1.0 else gradient.mul_(ctx.scale), None, None
+            # what is changed in place must be no other's: a maximum keeps its result
+            x_MNH = in_groups(x_MNH, self.group_size).amax(-2).clone()
+        return BagGate.apply(  # type: ignore[no-any-return, no-untyped-call]
+            x_MNH, bytes_MNH, self.dropout.threshold, self.activation, self.group_size
+        )
