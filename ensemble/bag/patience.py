@@ -13,7 +13,8 @@ class Patience:
     """The silence of those who are waited for, and how much of it is too much.
 
     That is twenty times the longest epoch so far, and at least five minutes; or
-    `seconds`, where they are given.
+    `seconds`, where they are given. Who has not begun yet, since a process starts or
+    sends for its data, has five minutes in any case.
     """
 
     def __init__(
@@ -22,13 +23,14 @@ class Patience:
         self._seconds, self._clock = seconds, clock
         self._last_look = clock()
         self._silent: dict[int, float] = {}
+        self._begun: set[int] = set()
         self._longest = 0.0
 
-    @property
-    def limit(self) -> float:
+    def limit(self, ticket: int) -> float:
         """The seconds of silence that are borne now."""
+        least = 0.0 if ticket in self._begun else LEAST_SECONDS
         if self._seconds is not None:
-            return self._seconds
+            return max(least, self._seconds)
         if not self._longest:
             return FIRST_SECONDS
         return max(LEAST_SECONDS, EPOCHS * self._longest)
@@ -42,6 +44,7 @@ class Patience:
         if epoch > 0:
             self._longest = max(self._longest, self._silent[ticket])
         self._silent[ticket] = 0.0
+        self._begun.add(ticket)
 
     def forget(self, ticket: int) -> None:
         """Wait for somebody no longer."""
@@ -56,4 +59,4 @@ class Patience:
         passed, self._last_look = min(now - self._last_look, LONGEST_LOOK), now
         for ticket in self._silent:
             self._silent[ticket] += passed
-        return [t for t, seconds in self._silent.items() if seconds > self.limit]
+        return [t for t, seconds in self._silent.items() if seconds > self.limit(t)]

@@ -74,11 +74,12 @@ def work_off(
             if trained := _outcome(backlog, running.pop(news.ticket), news.what):
                 yield trained
         for ticket in patience.exhausted():
+            limit = f"{patience.limit(ticket):.0f} s"
             patience.forget(ticket)
-            reason = f"it made no progress for {patience.limit:.0f} s"
             if ticket == NOBODY:
-                raise UserError(f"no worker was free for {patience.limit:.0f} s")
+                raise UserError(f"no worker was free for {limit}")
             pool.end(ticket)
+            reason = f"it made no progress for {limit}"
             if failed := backlog.lost(running.pop(ticket), reason):
                 yield failed
 
