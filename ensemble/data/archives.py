@@ -68,11 +68,11 @@ def _refuse_other_than_files(path: Path) -> None:
 
 
 @contextmanager
-def _unpacked(file: BinaryIO, path: Path) -> Iterator["_Capped"]:
+def _unpacked(file: io.BufferedReader, path: Path) -> Iterator["_Capped"]:
     most = max(HARMLESS_BYTES, LARGEST_RATIO * path.stat().st_size)
     if path.suffix == ".gz":
         with gzip.GzipFile(fileobj=file) as stream:
-            yield _Capped(cast(BinaryIO, stream), most, path)
+            yield _Capped(stream, most, path)
     elif path.suffix == ".zip":
         with zipfile.ZipFile(file) as archive, _member(archive, path) as member:
             yield _Capped(member, most, path)
@@ -80,9 +80,9 @@ def _unpacked(file: BinaryIO, path: Path) -> Iterator["_Capped"]:
         yield _Capped(file, sys.maxsize, path)
 
 
-def _member(archive: zipfile.ZipFile, path: Path) -> BinaryIO:
+def _member(archive: zipfile.ZipFile, path: Path) -> io.BufferedIOBase:
     try:
-        return cast(BinaryIO, archive.open(_choose(archive, path)))
+        return cast(io.BufferedIOBase, archive.open(_choose(archive, path)))
     except (RuntimeError, NotImplementedError) as error:  # a password, a rare method
         raise DataError(
             f"{path} cannot be unpacked here ({error}); unpack it yourself"
@@ -130,19 +130,18 @@ def _refuse_disguises(head: bytes, path: Path) -> None:
 class _Capped(io.RawIOBase):
     """A stream that refuses to give more than `most` bytes."""
 
-    def __init__(self, stream: BinaryIO, most: int, path: Path) -> None:
+    def __init__(self, stream: io.BufferedIOBase, most: int, path: Path) -> None:
         self._stream, self._left, self._path = stream, most, path
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._stream.read(len(buffer))
-        self._left -= len(data)
+        n_read = self._stream.readinto(buffer)
+        self._left -= n_read
         if self._left < 0:
             raise DataError(
                 f"{self._path} unpacks to more than {LARGEST_RATIO} times its size, as"
                 " no table does; get it again from its publisher"
             )
-        buffer[: len(data)] = data
-        return len(data)
+        return n_read

@@ -88,7 +88,7 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
     while data := stream.read(BLOCK):
         end = data.rfind(b"\n") + 1
         if end:
-            yield rest + data[:end]
+            yield b"".join((rest, memoryview(data)[:end]))
             rest = data[end:]
         else:
             rest += data
@@ -145,31 +145,31 @@ def _numbers(table: pa.Table, columns: Columns) -> np.ndarray:
 
 
 class _Numbers:
-    """Columns that grow, in slabs that are let go one by one when they are joined."""
+    """Columns that grow block by block and need little more memory than in the end.
+
+    The blocks are gathered in slabs, which are let go one by one when they are joined.
+    """
 
     def __init__(self, n_columns: int) -> None:
-        self._shape = n_columns, SLAB // (8 * max(1, n_columns)) + 1
+        self._n_columns = n_columns
         self._slabs: list[np.ndarray] = []
-        self._free = 0  # rows, in the last slab
+        self._blocks: list[np.ndarray] = []
 
-    def add(self, values_CN: np.ndarray) -> None:
-        while values_CN.shape[1]:
-            if not self._free:
-                self._slabs.append(np.empty(self._shape))
-                self._free = self._shape[1]
-            n = min(self._free, values_CN.shape[1])
-            start = self._shape[1] - self._free
-            self._slabs[-1][:, start : start + n] = values_CN[:, :n]
-            self._free -= n
-            values_CN = values_CN[:, n:]
+    def add(self, block_CN: np.ndarray) -> None:
+        self._blocks.append(block_CN)
+        if sum(block.nbytes for block in self._blocks) > SLAB:
+            self._slabs.append(np.concatenate(self._blocks, axis=1))
+            self._blocks.clear()
 
     def join(self, n_rows: int) -> np.ndarray:
-        joined_CN = np.empty((self._shape[0], n_rows))
+        parts = deque(self._slabs + self._blocks)
+        self._slabs, self._blocks = [], []
+        joined_CN = np.empty((self._n_columns, n_rows))
         end = 0
-        while self._slabs:
-            slab_CN = self._slabs.pop(0)[:, : n_rows - end]
-            joined_CN[:, end : end + slab_CN.shape[1]] = slab_CN
-            end += slab_CN.shape[1]
+        while parts:
+            part_CN = parts.popleft()
+            joined_CN[:, end : end + part_CN.shape[1]] = part_CN
+            end += part_CN.shape[1]
         return joined_CN
 
 
