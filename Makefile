@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 
-.PHONY: higgs test test-slow test-gpu lint bench bench-gpu peers clean
+.PHONY: higgs test test-slow test-gpu test-ray lint bench bench-gpu peers clean
 
 $(VENV)/.installed: constraints.txt pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
@@ -32,6 +32,10 @@ test-slow: $(VENV)/.installed-dev
 
 test-gpu: $(VENV)/.installed-dev
 	$(BIN)/pytest -m gpu $(ARGS)
+
+test-ray: $(VENV)/.installed-dev
+	$(BIN)/pip install -q -c constraints.txt -e '.[cluster]'
+	$(BIN)/pytest -m ray $(ARGS)
 
 bench: $(VENV)/.installed peers
 	$(BIN)/python -m benchmarks.speed $(ARGS)

@@ -35,12 +35,19 @@ def about_here() -> About:
 
 
 def must_be_reachable(address: str, start: str) -> None:
-    """Say it within seconds if nobody listens there; `start` says the remedy."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
+    """Say it within seconds if nobody listens there; `start` says the remedy.
+
+    Servers of dask and ray are the first to speak, unless they wait for a handshake of
+    TLS; without this, dask's client waits forever for another kind of server.
+    """
+    protocol, _, place = address.rpartition("://")
+    host, _, port = place.rpartition(":")
     if not host or not port.isdecimal():
         raise UserError(f"--address {address} must be HOST:PORT")
     try:
-        socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
+        with socket.create_connection((host, int(port)), SECONDS_TO_ANSWER) as server:
+            if protocol != "tls" and not server.recv(1):
+                raise ConnectionError("the connection was closed at once")
     except (OSError, OverflowError) as error:
         raise UserError(
             f"--address {address} cannot be reached ({error}); {start}"

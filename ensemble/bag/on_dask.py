@@ -77,7 +77,7 @@ class DaskPool:
             future = self._submit(ticket, members, worker)
         except Exception as error:  # it went away meanwhile
             self._news.put(News(ticket, Died(f"its data could not be sent ({error})")))
-            self._threads.pop(worker)
+            self._forget(worker)
             return
         self._tasks[ticket] = worker, future
         future.add_done_callback(lambda _: self._news.put(ticket))
@@ -90,15 +90,16 @@ class DaskPool:
                 if isinstance(news, News):
                     found.append(news)
                 elif news in self._tasks:
-                    _, future = self._tasks.pop(news)
-                    found.append(News(news, _result(future)))
+                    worker, future = self._tasks.pop(news)
+                    found.append(News(news, _result(worker, future)))
+                    if isinstance(found[-1].what, Died):
+                        self._forget(worker)
         return found
 
     def end(self, ticket: int) -> None:
         worker, future = self._tasks.pop(ticket)
         future.cancel()
-        self._threads.pop(worker, None)
-        self._data.pop(worker, None)
+        self._forget(worker)
         self._given_up.add(worker)  # a restarted one has another address
         with suppress(Exception):  # no nanny watches it, or it is gone
             self._client.restart_workers(
@@ -108,6 +109,12 @@ class DaskPool:
     def close(self) -> None:
         self._client.cancel([future for _, future in self._tasks.values()])
         self._client.close(timeout=SECONDS_TO_CLOSE)
+
+    def _forget(self, worker: str) -> None:
+        """It gets nothing until the next look: gone, it would lose that at once."""
+        self._threads.pop(worker, None)
+        self._data.pop(worker, None)
+        self._looked = time.monotonic()
 
     def _submit(self, ticket: int, members: Sequence[Member], worker: str) -> Any:
         if worker not in self._data:
@@ -169,8 +176,13 @@ def _train_on_dask(
     return answer(work, members, device, n_threads, hear)
 
 
-def _result(future: Any) -> Trained | OutOfMemory | Died | BaseException:
-    """What the worker said; what fails here is the way to it."""
+def _result(worker: str, future: Any) -> Trained | OutOfMemory | Died | BaseException:
+    """What the worker said; what fails here is the way to it.
+
+    A task is cancelled with its data, which were at the worker that is gone.
+    """
+    if future.cancelled():
+        return Died(f"{worker} left the cluster")
     try:
         said: Trained | OutOfMemory | BaseException = future.result(SECONDS_TO_SEND)
         return said
@@ -200,5 +212,6 @@ def _connect(address: str | None) -> Any:
         )
     except OSError as error:
         raise UserError(
-            f"--address {address} answers, but not as a scheduler of dask; {START}"
+            f"--address {address} is no scheduler of dask that can be used here"
+            f" ({error}); {START}"
         ) from error

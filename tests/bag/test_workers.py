@@ -35,7 +35,7 @@ from tests.program import living
 
 HERE = Workers("loky", 1, ("cpu",))
 TWO = Workers("loky", 2, ("cpu", "cpu"))
-SOON = Workers("loky", 2, ("cpu", "cpu"), patience=3.0)
+SOON = Workers("loky", 2, ("cpu", "cpu"), patience=5.0)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,21 +57,22 @@ def family() -> list[int]:
     return [pid for pid, name in names.items() if "LokyProcess" in name]
 
 
+SILENT = "it made no progress for 5 s"
 HARMS = [
-    ("SIGKILL", "killed by SIGKILL"),
-    pytest.param("SIGSEGV", "killed by SIGSEGV", marks=pytest.mark.slow),
-    pytest.param("exit", "it left with exit code 3", marks=pytest.mark.slow),
-    ("SIGSTOP", "it made no progress for 3 s"),
-    pytest.param("sleep", "it made no progress for 3 s", marks=pytest.mark.slow),
+    ("SIGKILL", TWO, "killed by SIGKILL"),
+    pytest.param("SIGSEGV", TWO, "killed by SIGSEGV", marks=pytest.mark.slow),
+    pytest.param("exit", TWO, "it left with exit code 3", marks=pytest.mark.slow),
+    ("SIGSTOP", SOON, SILENT),
+    pytest.param("sleep", SOON, SILENT, marks=pytest.mark.slow),
 ]
 
 
-@pytest.mark.parametrize(("harm", "reason"), HARMS)
+@pytest.mark.parametrize(("harm", "workers", "reason"), HARMS)
 def test_a_lost_worker_changes_nothing(
-    harm, reason, undisturbed, monkeypatch, tmp_path
+    harm, workers, reason, undisturbed, monkeypatch, tmp_path
 ):
     plan(monkeypatch, harm, tmp_path)
-    trained, told = train(SOON, scratch=tmp_path)
+    trained, told = train(workers, scratch=tmp_path)
     assert n_done(tmp_path) == 1
     assert reason in told[0]
     must_be_equal(trained, undisturbed)

@@ -1,0 +1,252 @@
+"""Groups over real clusters on this machine, with workers that die, hang and are alone.
+
+The clusters are started by the commands of docs/cluster.md.
+"""
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from ensemble.bag.cluster import (
+    About,
+    about_here,
+    common_device,
+    count_jobs,
+    must_be_like_here,
+)
+from ensemble.bag.workers import Workers, find_workers
+from ensemble.errors import UserError
+from tests.bag.harm import GROUPS, must_be_equal, n_done, plan, train
+from tests.bag.test_workers import HERE
+from tests.program import living, wait_until
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests" / "tiny"
+BIN = Path(sys.executable).parent
+RAY = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """As each worker has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    return train(HERE)[0]
+
+
+def documented(begin: str) -> list[str]:
+    """The words of the command in docs/cluster.md that begins so, for this machine."""
+    text = (ROOT / "docs" / "cluster.md").read_text()
+    (line,) = re.findall(rf"^({re.escape(begin)}.*?)(?: +#.*)?$", text, re.M)
+    return shlex.split(line.replace("HOST", "127.0.0.1"))
+
+
+@contextmanager
+def running(*commands: list[str], cwd: Path) -> Iterator[None]:
+    """Programs that run in a session of their own, ended with all that they start."""
+    env = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    env |= {"PYTHONPATH": str(ROOT)}
+    with (cwd / "log.txt").open("w") as log:
+        programs = [
+            subprocess.Popen(
+                words, cwd=cwd, env=env, stdout=log, stderr=log, start_new_session=True
+            )
+            for words in commands
+        ]
+        try:
+            yield
+        finally:
+            for program in programs:
+                for pid in living(session=program.pid):
+                    os.kill(pid, signal.SIGKILL)
+                program.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def on_port(words: list[str], port: int) -> list[str]:
+    return [re.sub(r"8786|6379", str(port), word) for word in words]
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory) -> Iterator[str]:
+    """The address of a dask cluster with two workers of a thread each."""
+    cwd, port = tmp_path_factory.mktemp("dask"), free_port()
+    scheduler = on_port(documented("dask scheduler"), port)
+    worker = on_port(documented("dask worker"), port)
+    quiet = ["--dashboard-address", ":0"]
+    two = ["--nworkers", "2", "--nthreads", "1"]
+    with running(
+        [*scheduler, *quiet], [*_without(worker, "--nworkers"), *quiet, *two], cwd=cwd
+    ):
+        address = f"127.0.0.1:{port}"
+        wait_until(lambda: _has_two_workers(address))
+        yield address
+
+
+def _without(words: list[str], option: str) -> list[str]:
+    at = words.index(option)
+    return words[:at] + words[at + 2 :]
+
+
+def _has_two_workers(address: str) -> bool:
+    try:
+        return find_workers("dask", address).n == 2
+    except UserError:
+        return False
+
+
+def on_dask(address: str, patience: float | None = None) -> Workers:
+    return Workers("dask", 2, ("cpu",), address, patience)
+
+
+def test_a_dask_cluster_comes_to_the_bits_of_this_machine(dask, undisturbed):
+    found = find_workers("dask", dask, device="cpu")
+    assert found == on_dask(dask)
+    heard = []
+    trained, told = train(found, on_epoch=lambda *words: heard.append(words))
+    assert told == []
+    must_be_equal(trained, undisturbed)
+    assert {group for group, _, _ in heard} == {0, 1, 2}
+
+
+SILENT = "it made no progress for 5 s"
+HARMS = [
+    ("SIGKILL", None, "left the cluster"),
+    pytest.param("SIGSEGV", None, "left the cluster", marks=pytest.mark.slow),
+    pytest.param("SIGSTOP", 5.0, SILENT, marks=pytest.mark.slow),
+    pytest.param("sleep", 5.0, SILENT, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("harm", "patience", "reason"), HARMS)
+def test_a_lost_worker_of_a_dask_cluster_changes_nothing(
+    harm, patience, reason, dask, undisturbed, monkeypatch, tmp_path
+):
+    plan(monkeypatch, harm, tmp_path)
+    trained, told = train(on_dask(dask, patience))
+    assert n_done(tmp_path) == 1
+    assert reason in told[0]
+    must_be_equal(trained, undisturbed)
+
+
+@pytest.mark.slow
+def test_a_group_that_always_ends_its_dask_worker_fails(dask, monkeypatch, tmp_path):
+    plan(monkeypatch, "SIGKILL", tmp_path, times=9, n_members=2)
+    trained, _ = train(on_dask(dask), [GROUPS[0][:1], GROUPS[1]])
+    assert n_done(tmp_path) == 3
+    failed = [index for index, one in trained.items() if one.failed]
+    assert failed == [one.index for one in GROUPS[1]]
+
+
+@pytest.mark.slow
+def test_a_group_without_memory_is_halved_on_dask_too(dask, monkeypatch, tmp_path):
+    plan(monkeypatch, "torch memory", tmp_path, times=99, n_members=2)
+    trained, told = train(on_dask(dask))
+    assert "tried again in halves" in told[0]
+    assert all(one.failed is None for one in trained.values())
+
+
+def test_a_run_on_dask_that_is_interrupted_leaves_nothing_at_work(
+    dask, nursery, tiny_data, tmp_path
+):
+    endless = ["bag.n_repeats=4", "training.epochs=1000000", "training.curve_points=0"]
+    sets = [word for setting in endless for word in ("--set", setting)]
+    where = ["--backend", "dask", "--address", dask]
+    words = ["run", TINY, "--data", tiny_data, *where, *sets]
+    program = nursery.start(*words, cwd=tmp_path)
+    wait_until(lambda: n_at_work(dask) == 2)
+    program.kill(signal.SIGINT)
+    since = time.monotonic()
+    assert program.wait() == 130, program.err
+    assert time.monotonic() - since < 5
+    assert program.err.count("\n") == 1, program.err
+    wait_until(lambda: n_at_work(dask) == 0, seconds=5)
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_does_not_go_on_for_a_driver_that_was_killed(
+    dask, nursery, tiny_data, tmp_path
+):
+    endless = ["training.epochs=1000000", "training.curve_points=0"]
+    sets = [word for setting in endless for word in ("--set", setting)]
+    where = ["--backend", "dask", "--address", dask]
+    program = nursery.start(
+        "run", TINY, "--data", tiny_data, *where, *sets, cwd=tmp_path
+    )
+    wait_until(lambda: n_at_work(dask) == 2)
+    program.kill()
+    assert program.wait() == -signal.SIGKILL
+    wait_until(lambda: n_at_work(dask) == 0, seconds=20)
+
+
+def n_at_work(address: str) -> int:
+    """How many groups the workers of a dask cluster are training."""
+    from distributed import Client
+
+    def here(dask_worker) -> int:
+        return dask_worker.state.executing_count
+
+    with Client(address, set_as_default=False) as client:
+        return sum(client.run(here).values())
+
+
+@pytest.mark.parametrize("backend", ["dask", "ray"])
+def test_something_else_at_an_address_is_told_within_seconds(backend, monkeypatch):
+    monkeypatch.setattr("ensemble.bag.cluster.SECONDS_TO_ANSWER", 0.3)
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        since = time.monotonic()
+        address = f"127.0.0.1:{deaf.getsockname()[1]}"
+        with pytest.raises(UserError, match=r"cannot be reached \(timed out"):
+            find_workers(backend, address)
+        assert time.monotonic() - since < 15
+
+
+def test_workers_of_another_version_are_named():
+    here = about_here()
+    other = About(here.versions | {"torch": "1.0"}, False)
+    with pytest.raises(UserError, match=r"the worker b has torch 1\.0, but here it is"):
+        must_be_like_here([("a", here), ("b", other)])
+
+
+def test_the_device_of_a_cluster_is_what_all_workers_have():
+    gpu, none = About({}, True), About({}, False)
+    assert common_device("auto", [gpu, gpu]) == common_device("cuda", [gpu]) == "cuda"
+    assert common_device("auto", [gpu, none]) == common_device("cpu", [gpu]) == "cpu"
+    with pytest.raises(UserError, match="not every worker of the cluster sees a GPU"):
+        common_device("cuda", [gpu, none])
+    with pytest.raises(UserError, match="take auto, cpu or cuda"):
+        common_device("cuda:1", [gpu])
+
+
+def test_a_cluster_is_used_as_far_as_it_goes():
+    assert [count_jobs(jobs, 3) for jobs in (None, -1, 2, 8)] == [3, 3, 2, 3]
+    with pytest.raises(UserError, match="the cluster has no workers"):
+        count_jobs(None, 0)
+    with pytest.raises(UserError, match="--jobs 0"):
+        count_jobs(0, 3)
