@@ -10,6 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ensemble.bag.bits import CountedBits
+from ensemble.bag.streams import member_stream, use_seed
+from ensemble.recipe import SGD
 from ensemble.validation.metrics import ams
 
 # --- validation: metrics -----------------------------------------------------------
@@ -131,7 +134,7 @@ def slow_score_of_mean(oof_MN, target, weight, function):
 
 
 def max_channel_by_hand(x: Tensor, group_size: int) -> Tensor:
-    """The largest of units g, g + G, g + 2 G ... passes (all of a tie), others are 0."""
+    """The largest of units g, g + G, g + 2 G, ... passes (of a tie all), others not."""
     y = torch.zeros_like(x)
     n_groups = x.shape[-1] // group_size
     for index in np.ndindex(*x.shape):
@@ -278,3 +281,220 @@ def predict_by_hand(members, features, activate, *, clip=None, views=()):
                 seen.append(for_it / (for_it + (share * w["negative_MK"]).sum(1)))
         scores.append(sum(seen) / len(seen))
     return torch.stack(scores)
+
+
+# --- bag: the whole training of one member, in plain torch -------------------------
+
+
+def train_by_hand(data, member, recipe):
+    """All that a member learns, by the names of `TrainedMember.weights`.
+
+    Networks are plain, without embeddings or dense connections, and see rows as they
+    are. Random numbers come from the member's own streams, so that it must be the
+    member that `train_group` trains.
+    """
+    net, training = recipe.network, recipe.training
+    assert not net.dense
+    assert net.periodic_std is None
+    rows = np.flatnonzero(data.folds_QR[member.repeat] != member.fold)
+    z, plain, learned = inputs_by_hand(data, rows, recipe)
+    weight, label = torch.tensor(plain).float(), torch.tensor(data.label_R)
+    n_labels = len(learned["positive_MK"])
+    n_outputs = n_labels if training.loss == "cross_entropy" else 1
+    layers, mask = first_layers_by_hand(net, z.shape[1], n_outputs, member)
+    if mask is not None:
+        learned["network.layers.0.mask_MIO"] = mask.numpy()
+    for i, (w, b) in enumerate(layers):  # the arrays follow what happens to the tensors
+        learned[f"network.layers.{i}.weight_MIO"] = w.detach().numpy()
+        learned[f"network.layers.{i}.bias_MO"] = b.detach().numpy()
+    weights, biases = zip(*layers, strict=True)
+    activate, update = activation_by_hand(net), update_by_hand(layers, training)
+    bits = CountedBits([use_seed(member, "dropout")], "cpu")
+    noise = member_stream(member, "noise")
+    n_steps = round(len(z) * (1 - 1 / recipe.bag.n_splits) / training.batch_size)
+    batches = order_by_hand(
+        rows, n_steps * training.epochs, training.batch_size, member
+    )
+    for step, batch in enumerate(batches):
+        if step % n_steps == 0 and emphasis_is_due_by_hand(training, step // n_steps):
+            x = torch.tensor(data.features_RI[rows])
+            [score] = predict_by_hand([learned], x, activate, clip=recipe.inputs.clip)
+            weight[rows] = torch.tensor(
+                emphasis_by_hand(
+                    score, plain[rows], data.target_R[rows], training.emphasis
+                )
+            ).float()
+        x = z[batch]
+        x = x + recipe.inputs.noise * torch.randn(x.shape, generator=noise)
+        masks, scale = dropout_by_hand(net, len(batch), bits)
+        output = forward_by_hand(weights, biases, x, activate, masks, scale)
+        loss = losses_by_hand(training.loss, output, label[batch]) * weight[batch]
+        update(loss.mean(), step / n_steps)
+        if mask is not None:
+            weights[0].data.mul_(mask)
+    return learned
+
+
+def inputs_by_hand(data, rows, recipe):
+    """Standardised features, weights of rows, and what is learned before training."""
+    training, target = recipe.training, data.target_R
+    tempered = data.weight_R**training.weight_power
+    plain = weights_by_hand(tempered, target, rows, training.balance_classes)
+    true = weights_by_hand(data.weight_R, target, rows, balance=True)
+    for_scale = true if recipe.inputs.balanced else np.ones(len(target))
+    mean, scale = [], []
+    for column in data.features_RI.astype(float).T:
+        known = rows[~np.isnan(column[rows])]
+        share = for_scale[known] / for_scale[known].sum()
+        mean.append((share * column[known]).sum())
+        scale.append(math.sqrt((share * (column[known] - mean[-1]) ** 2).sum()))
+    votes = np.zeros((2, data.label_R.max() + 1))
+    for k in range(votes.shape[1]):
+        of_k = rows[data.label_R[rows] == k]
+        votes[target[of_k[0]], k] = true[of_k].sum() / plain[of_k].sum()
+    learned = {
+        "standardize.mean_MI": np.float32(mean),
+        "standardize.scale_MI": np.float32(scale),
+        "negative_MK": np.float32(votes[0]),
+        "positive_MK": np.float32(votes[1]),
+    }
+    z = torch.tensor((data.features_RI - np.float32(mean)) / np.float32(scale))
+    z = torch.where(torch.isnan(z), 0.0, z)
+    if recipe.inputs.clip is not None:
+        z = z / torch.sqrt(1 + (z / recipe.inputs.clip) ** 2)
+    return z, plain, learned
+
+
+def weights_by_hand(weight, target, rows, balance):
+    """Scaled to a mean of 1 over the rows; with `balance` in each class alike."""
+    groups = target if balance else np.zeros_like(target)
+    scaled = np.array(weight, float)
+    for c in (0, 1) if balance else (0,):
+        in_bag = rows[groups[rows] == c]
+        share = 0.5 if balance else 1.0
+        scaled[groups == c] *= share * len(rows) / weight[in_bag].sum()
+    return scaled
+
+
+def first_layers_by_hand(net, n_inputs, n_outputs, member):
+    """Weights and biases of each layer, and which first weights are there."""
+    generator, layers, mask = member_stream(member, "weights"), [], None
+    for place, n_units in enumerate([*net.hidden, n_outputs]):
+        is_last = place == len(net.hidden)
+        std = 0.1 * n_inputs**-0.5 if is_last else (2 / n_inputs) ** 0.5
+        std = std if net.weight_std is None else net.weight_std
+        w = torch.randn(n_inputs, n_units, generator=generator) * std
+        b = torch.randn(n_units, generator=generator) * net.bias_std
+        if place == 0 and net.inputs_per_unit is not None:
+            seen = torch.randint(
+                n_inputs, (net.inputs_per_unit, n_units), generator=generator
+            )
+            mask = torch.zeros(w.shape)
+            mask[seen, torch.arange(n_units)] = 1.0
+            w = w * mask
+        layers.append((w.requires_grad_(), b.requires_grad_()))
+        n_inputs = n_units // net.group_size if net.activation == "maxout" else n_units
+    return layers, mask
+
+
+def activation_by_hand(net):
+    """What a layer does to its units: of those that compete, the largest passes."""
+
+    def competing(x):
+        return x.unflatten(1, (net.group_size, -1))
+
+    def max_channel(x):
+        largest = competing(x).max(1).values.repeat(1, net.group_size)
+        return torch.where(x == largest, x, 0.0)
+
+    return {
+        "relu": torch.relu,
+        "silu": torch.nn.functional.silu,
+        "max_channel": max_channel,
+        "maxout": lambda x: competing(x).max(1).values,
+    }[net.activation]
+
+
+def dropout_by_hand(net, n_rows, bits):
+    """Masks of all hidden layers, and what the units that are kept are scaled with."""
+    threshold = round(256 * (1 - net.dropout))
+    if threshold == 256:
+        return None, 1.0
+    fewer = net.group_size if net.activation == "maxout" else 1
+    sizes = [n_rows * n_units // fewer for n_units in net.hidden]
+    parts = bits.draw(sum(sizes))[0].clone().split(sizes)
+    return [part.view(n_rows, -1) < threshold for part in parts], 256 / threshold
+
+
+def losses_by_hand(loss, output, label):
+    if loss == "cross_entropy":
+        of_label = output.gather(1, label[:, None])[:, 0]
+        return torch.logsumexp(output, dim=1) - of_label
+    if loss == "binary_cross_entropy":
+        return torch.log1p(torch.exp(output[:, 0])) - label * output[:, 0]
+    return (output[:, 0] - label) ** 2
+
+
+def order_by_hand(rows, n_batches, batch_size, member):
+    """Passes over the rows, each in a new order, one behind the other, in batches."""
+    generator, passes = member_stream(member, "order"), []
+    while sum(map(len, passes)) < n_batches * batch_size:
+        order = torch.randperm(len(rows), generator=generator)
+        passes.append(torch.tensor(rows)[order])
+    return torch.cat(passes)[: n_batches * batch_size].split(batch_size)
+
+
+def emphasis_is_due_by_hand(training, epoch):
+    if training.emphasis is None:
+        return False
+    first, every = training.emphasis.first_epoch, training.emphasis.every
+    return epoch in range(first, training.epochs, every)
+
+
+def update_by_hand(layers, training):
+    """A function that moves the weights after so many epochs, from a loss."""
+    parameters = [tensor for layer in layers for tensor in layer]
+    recipe, schedule = training.optimizer, training.schedule
+    if isinstance(recipe, SGD):
+        velocity = [torch.zeros_like(p) for p in parameters]
+
+        def sgd(loss, epochs):
+            for i, g in enumerate(torch.autograd.grad(loss, parameters)):
+                w, epoch = parameters[i].detach(), int(epochs)
+                g = g + recipe.weight_decay * w if i % 2 == 0 else g
+                moved, velocity[i] = sgd_by_hand(
+                    w, velocity[i], g, epoch, recipe, schedule.factor, first=i == 0
+                )
+                w.copy_(moved)
+
+        return sgd
+    weights, biases = zip(*layers, strict=True)
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": weights, "weight_decay": recipe.weight_decay},
+            {"params": biases, "weight_decay": 0.0},
+        ],
+        betas=recipe.betas,
+        foreach=False,
+        fused=False,
+    )
+
+    def adamw(loss, epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * one_cycle_by_hand(
+                schedule, epochs / training.epochs
+            )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return adamw
+
+
+def one_cycle_by_hand(cycle, share):
+    """Half a cosine up, half a cosine down."""
+    if share < cycle.warmup:
+        up = (1 - math.cos(math.pi * share / cycle.warmup)) / 2
+        return cycle.start + (1 - cycle.start) * up
+    down = (1 - math.cos(math.pi * (share - cycle.warmup) / (1 - cycle.warmup))) / 2
+    return 1 + (cycle.end - 1) * down
