@@ -12,14 +12,13 @@ import argparse
 import time
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 
 from ensemble.bag.inputs import make_training_data
 from ensemble.bag.plan import make_groups, plan_bag
 from ensemble.bag.train import TrainingData
-from ensemble.bag.workers import train_groups
+from ensemble.bag.workers import find_workers, train_groups
 from ensemble.catalog import Entry, load_entry
 from ensemble.data.examples import Examples, load_examples
 from ensemble.recipe import Recipe
@@ -94,7 +93,7 @@ def _train_oof(
     bag = recipe.bag
     groups = make_groups(plan_bag(bag.n_splits, bag.n_repeats, bag.seed), 4)
     started, total = time.perf_counter(), np.zeros(len(train))
-    for group in train_groups(groups, data, recipe, views, joblib.cpu_count()):
+    for group in train_groups(groups, data, recipe, views, find_workers(jobs=-1)):
         for member in group:
             total[data.out_of_bag(member.member)] += member.oof_P
     return total / bag.n_repeats, time.perf_counter() - started

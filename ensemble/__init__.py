@@ -50,6 +50,8 @@ those above it (`ensemble.run` tells how they work together, start there):
     bag.steps                   a step again and again, as one graph on a GPU
     bag.train                   the training loop of one group
     bag.hooks                   where random views are found
+    bag.memory                  how much a group takes, and how large it is
+    bag.tuning                  how a run is trained on the machines at hand
     bag.work                    what a worker gets and gives back
     bag.backlog                 the groups still to be trained, attempts and halves
     bag.patience                how long a worker may be silent
@@ -61,6 +63,7 @@ those above it (`ensemble.run` tells how they work together, start there):
     bag.on_ray                  workers of a ray cluster
     bag.workers                 who trains the groups
     bag.inputs                  from rows to the arrays that are trained on
+    bag.outlook                 what the recipes would take on this machine
 
     runs.lock                   one process a folder
     runs.names                  names and numbers of runs

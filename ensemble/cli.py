@@ -62,6 +62,14 @@ Patience = Annotated[
         " [default: 20 epochs, at least 300]"
     ),
 ]
+Products = Annotated[
+    str | None,
+    Option(help="standard, onednn, bfloat16 or tf32 [default: the fastest allowed]"),
+]
+GroupSize = Annotated[
+    int | None,
+    Option(help="members that train as one network [default: from memory and speed]"),
+]
 Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:N")]
 
 
@@ -79,6 +87,8 @@ def run(
     backend: Backend = "loky",
     address: Address = None,
     patience: Patience = None,
+    products: Products = None,
+    group_size: GroupSize = None,
     runs: Annotated[Path, Option(help="where run folders are made")] = Path("runs"),
     folder: Annotated[
         Path | None, Option(help="resume or grow the run in this folder")
@@ -109,6 +119,8 @@ def run(
         backend=backend,
         address=address,
         patience=patience,
+        products=products,
+        group_size=group_size,
         watch=make_display(console),
     )
     _print_outcome(console, finished)
@@ -189,11 +201,20 @@ def list_competitions() -> None:
 
 
 @app.command()
-def check(competition: Name, data: DataFolder = None) -> None:
+def check(
+    competition: Name,
+    data: DataFolder = None,
+    jobs: Jobs = None,
+    device: Device = "auto",
+) -> None:
     """Say what is in the files: rows, columns, weights, duplicates, drift.
+
+    And how each recipe would be trained: members that train together, memory, products.
 
     Example: ensemble check higgs --data data/higgs
     """
+    from ensemble.bag.outlook import look_ahead, outlook_table
+    from ensemble.bag.workers import find_workers
     from ensemble.catalog import load_entry
     from ensemble.data.examples import load_examples
     from ensemble.data.source import find_source
@@ -207,6 +228,9 @@ def check(competition: Name, data: DataFolder = None) -> None:
         console.print("SIMULATED data: no figure below is about the real competition")
     console.width = max(console.width, 80)  # figures stay whole
     print_check(check_examples(entry.competition, train, test), console)
+    workers = find_workers(jobs=jobs, device=device)
+    outlooks = look_ahead(entry, train, test, workers.n, workers.device)
+    console.print(outlook_table(outlooks, workers.n))
 
 
 @app.command()

@@ -25,6 +25,14 @@ from ensemble.bag.hooks import ViewHooks
 from ensemble.bag.inputs import make_training_data
 from ensemble.bag.plan import make_groups, plan_bag
 from ensemble.bag.train import TrainedMember, TrainingData
+from ensemble.bag.tuning import (
+    Tuning,
+    data_shape,
+    must_agree,
+    must_be_known,
+    recorded_tuning,
+    tune,
+)
 from ensemble.bag.workers import Workers, find_workers, train_groups
 from ensemble.catalog import Entry, code_sha256, load_entry
 from ensemble.data.examples import Examples, load_examples
@@ -42,7 +50,6 @@ from ensemble.validation.metrics import auc
 from ensemble.watch import Plan, Silent, Watch
 
 RUNS, SUBMISSIONS = Path("runs"), Path("submissions")
-GROUP_SIZE = 4  # more members at once are not faster on a CPU, and lose more if killed
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,8 @@ class _Job:
     submissions: Path
     workers: Workers
     watch: Watch
+    products: str | None = None
+    group_size: int | None = None
 
 
 def run_competition(
@@ -75,6 +84,8 @@ def run_competition(
     backend: str = "loky",
     address: str | None = None,
     patience: float | None = None,
+    products: str | None = None,
+    group_size: int | None = None,
     watch: Watch | None = None,
 ) -> Run:
     """Train the bag of a recipe, and leave a run folder with report and submission.
@@ -86,6 +97,8 @@ def run_competition(
     `jobs` worker processes share the work, on this machine or with `backend` "dask" or
     "ray" on the cluster at `address`; -1 is one a core, and on a cluster all there are
     is the default. One that makes no progress for `patience` seconds is given up.
+    `products` says how matrices are multiplied and `group_size` how many members train
+    together; both are else chosen on this machine, once for a run.
     """
     entry = competition if isinstance(competition, Entry) else load_entry(competition)
     if not isinstance(recipe, Recipe):
@@ -95,7 +108,9 @@ def run_competition(
     with store.lock() if store else nullcontext():
         source = find_source(entry, _path(data), tell=(watch or Silent()).note)
         workers = find_workers(backend, address, jobs, device, patience)
-        job = _prepare(entry, recipe, source, submissions, workers, watch)
+        job = _prepare(
+            entry, recipe, source, submissions, workers, watch, products, group_size
+        )
         return _work(job, store or create_run(Path(runs), recipe.name, _describe(job)))
 
 
@@ -134,6 +149,8 @@ def _prepare(
     submissions: Path | str,
     workers: Workers,
     watch: Watch | None,
+    products: str | None = None,
+    group_size: int | None = None,
 ) -> _Job:
     """Read the data and check what was asked for, before anything is written."""
     train, test = load_examples(entry.competition, source.folder)
@@ -150,6 +167,8 @@ def _prepare(
         submissions=Path(submissions),
         workers=workers,
         watch=watch or Silent(),
+        products=products and must_be_known(products, workers.device),
+        group_size=group_size,
     )
 
 
@@ -207,9 +226,11 @@ def _train(job: _Job, store: RunFolder) -> None:
     """Train the missing members, group by group, and save each group at once."""
     bag, watch = job.recipe.bag, job.watch
     members = plan_bag(bag.n_splits, bag.n_repeats, bag.seed)
-    groups = make_groups([members[i] for i in store.missing(len(members))], GROUP_SIZE)
-    if not groups:
+    missing = [members[i] for i in store.missing(len(members))]
+    if not missing:
         return
+    tuning = _tuning(job, store)
+    groups = make_groups(missing, tuning.group_size)
     store.update(result=None, submission=None)  # of fewer members than there will be
     score = _RunningScore(job.train)
     for index, record in store.members.items():
@@ -234,6 +255,7 @@ def _train(job: _Job, store: RunFolder) -> None:
         watch.epoch,
         watch.note,
         scratch=store.path,
+        products=tuning.products,
     )
     try:
         for group in trained:
@@ -249,6 +271,24 @@ def _train(job: _Job, store: RunFolder) -> None:
     finally:
         trained.close()
         watch.end()
+
+
+def _tuning(job: _Job, store: RunFolder) -> Tuning:
+    """How the members train: as those that are there, or as is best here."""
+    recorded = store.document.get("tuning")
+    if recorded is not None:
+        return must_agree(recorded_tuning(recorded), job.products, job.group_size)
+    tuning = tune(
+        job.recipe,
+        data_shape(job.recipe, job.data),
+        job.workers.n,
+        job.workers.device,
+        job.products,
+        job.group_size,
+    )
+    store.update(tuning=tuning.record())
+    job.watch.note(str(tuning))
+    return tuning
 
 
 class _RunningScore:

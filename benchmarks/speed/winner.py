@@ -65,10 +65,10 @@ def time_winner(device: str, scale: Scale) -> dict[str, Any]:
 
 def _seconds_of_bag(folder: Path, device: str, precision: str, scale: Scale) -> float:
     """Reading, preparing and training; the report and the submission are not in it."""
-    from benchmarks.speed.peers.bag import groups_of
+    from benchmarks.speed.peers.bag import prepare
     from ensemble.bag.inputs import make_training_data
-    from ensemble.bag.plan import plan_bag
-    from ensemble.bag.workers import find_workers, train_groups
+    from ensemble.bag.plan import make_groups, plan_bag
+    from ensemble.bag.workers import train_groups
     from ensemble.catalog import load_entry
     from ensemble.data.examples import load_examples
     from ensemble.settings import with_settings
@@ -86,10 +86,12 @@ def _seconds_of_bag(folder: Path, device: str, precision: str, scale: Scale) -> 
     train, test = load_examples(entry.competition, folder)
     data, views = make_training_data(entry, recipe, train, test)
     members = plan_bag(recipe.bag.n_splits, recipe.bag.n_repeats, recipe.bag.seed)
-    groups = groups_of(members, Setup(device=device))
-    workers = find_workers(device=device)
+    workers, tuning = prepare(Setup(device=device), recipe, data)
+    groups = make_groups(members, tuning.group_size)
     start = perf_counter()
-    for _ in train_groups(groups, data, recipe, views, workers):
+    for _ in train_groups(
+        groups, data, recipe, views, workers, products=tuning.products
+    ):
         pass
     return perf_counter() - start
 

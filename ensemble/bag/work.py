@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from ensemble.bag.plan import Member
+from ensemble.bag.products import Products
 from ensemble.bag.train import TrainedMember, TrainingData, train_group
 from ensemble.recipe import Recipe
 
@@ -29,6 +30,7 @@ class Work:
     data: TrainingData
     recipe: Recipe
     views: bytes | None = None  # packed
+    products: Products = "standard"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ def train(
     views = None if work.views is None else pickle.loads(work.views)
     try:
         with threads(n_threads):
-            return train_group(work.data, members, work.recipe, views, device, hear)
+            return train_group(
+                work.data, members, work.recipe, views, device, hear, work.products
+            )
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

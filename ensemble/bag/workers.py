@@ -22,6 +22,7 @@ from ensemble.bag.patience import Patience
 from ensemble.bag.plan import Member
 from ensemble.bag.pool import EpochHook, Pool, work_off
 from ensemble.bag.processes import Processes
+from ensemble.bag.products import Products
 from ensemble.bag.train import TrainingData
 from ensemble.bag.work import Hear, OutOfMemory, Trained, Work, train
 from ensemble.errors import UserError
@@ -92,6 +93,7 @@ def train_groups(
     on_epoch: EpochHook = lambda group, epoch, loss: None,
     tell: Callable[[str], None] = lambda text: None,
     scratch: Path | None = None,
+    products: Products = "standard",
 ) -> Generator[Trained]:
     """Train all groups side by side; each is handed over once it is finished.
 
@@ -100,7 +102,7 @@ def train_groups(
     A group may come in parts, or its members as failed ones. Closing the generator
     ends the workers.
     """
-    work = Work(data, recipe, pack_views(view_hooks))
+    work = Work(data, recipe, pack_views(view_hooks), products)
     backlog = Backlog(groups, tell)
     n_workers = min(workers.n, len(groups))
     if workers.backend == "loky" and n_workers <= 1:

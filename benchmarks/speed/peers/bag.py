@@ -1,7 +1,6 @@
 """This toolkit: groups of members, through the function that `ensemble run` calls."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from itertools import pairwise
 from time import perf_counter
 
@@ -17,12 +16,12 @@ from benchmarks.speed.cases import (
 )
 from benchmarks.speed.contestants import Setup
 from benchmarks.speed.work import Span, Work
-from ensemble.bag.plan import Member, make_groups, plan_bag
+from ensemble.bag.plan import make_groups, plan_bag
 from ensemble.bag.pool import EpochHook
 from ensemble.bag.train import TrainingData
-from ensemble.bag.workers import find_workers, train_groups
+from ensemble.bag.tuning import Tuning, data_shape, tune
+from ensemble.bag.workers import Workers, find_workers, train_groups
 from ensemble.recipe import MLP, SGD, AdamW, Bag, Exponential, Recipe, Training
-from ensemble.run import GROUP_SIZE
 
 PACKAGES = ("ensemble-toolkit", "torch")
 N_TEST_ROWS = 64  # predictions are not measured
@@ -63,16 +62,21 @@ def train_recipe(
 ) -> list[int]:
     """Train the case's bag; the sizes of its groups."""
     members = plan_bag(2, recipe.bag.n_repeats, seed=0)[: case.n_members]
-    groups = groups_of(members, setup)
-    workers = find_workers(jobs=setup.processes, device=setup.device)
-    trained = train_groups(groups, data, recipe, workers=workers, on_epoch=hear)
+    workers, tuning = prepare(setup, recipe, data)
+    groups = make_groups(members, tuning.group_size)
+    trained = train_groups(
+        groups, data, recipe, None, workers, hear, products=tuning.products
+    )
     assert not any(one.failed for group in trained for one in group)
     return [len(group) for group in groups]
 
 
-def groups_of(members: Sequence[Member], setup: Setup) -> list[list[Member]]:
-    """The groups that `ensemble run` would make, if the setup asks for no others."""
-    return make_groups(members, setup.group_size or GROUP_SIZE)
+def prepare(setup: Setup, recipe: Recipe, data: TrainingData) -> tuple[Workers, Tuning]:
+    """What `ensemble run` chooses, if the setup asks for nothing else."""
+    workers = find_workers(jobs=setup.processes, device=setup.device)
+    shape = data_shape(recipe, data)
+    tuning = tune(recipe, shape, workers.n, workers.device, None, setup.group_size)
+    return workers, tuning
 
 
 def make_recipe(case: Case, precision: str, n_epochs: int) -> Recipe:

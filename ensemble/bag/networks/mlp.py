@@ -88,27 +88,25 @@ class BagMLP(nn.Module):
                 n_outputs=n_periodic,
             )
             width = n_inputs * (1 + n_periodic)
+        competing = group_size if activation == "maxout" else 1
+        self.widths = [size // competing for size in hidden]  # of what is handed on
+        shapes = layer_shapes(width, n_outputs, hidden, competing, dense)
         self.layers = nn.ModuleList()
-        self.widths: list[int] = []  # of what hidden layers hand on
-        for layer, size in enumerate([*hidden, n_outputs]):
+        for layer, (n_in, n_out) in enumerate(shapes):
             std = weight_std
             if std is None and layer == len(hidden):  # first answers near indecision
-                std = 0.1 * width**-0.5
+                std = 0.1 * n_in**-0.5
             self.layers.append(
                 BagLinear(
                     weight_generators,
-                    width,
-                    size,
+                    n_in,
+                    n_out,
                     weight_std=std,
                     bias_std=bias_std,
                     inputs_per_unit=inputs_per_unit if layer == 0 else None,
                     product_dtype=product_dtype,
                 )
             )
-            handed_on = size // group_size if activation == "maxout" else size
-            width = width + handed_on if dense else handed_on
-            self.widths.append(handed_on)
-        self.widths.pop()  # the answers
 
     def forward(self, x_MNI: Tensor) -> Tensor:
         x = self.embedding(x_MNI)
@@ -154,3 +152,25 @@ class BagMLP(nn.Module):
         return BagGate.apply(  # type: ignore[no-any-return, no-untyped-call]
             x_MNH, bytes_MNH, self.dropout.threshold, self.activation, self.group_size
         )
+
+
+def layer_shapes(
+    n_inputs: int,
+    n_outputs: int,
+    hidden: Sequence[int],
+    competing: int = 1,
+    dense: bool = False,
+) -> list[tuple[int, int]]:
+    """Inputs and outputs of each layer; of `competing` units one is handed on.
+
+    >>> layer_shapes(35, 2, hidden=(600, 600), competing=3)
+    [(35, 600), (200, 600), (200, 2)]
+    >>> layer_shapes(35, 1, hidden=(33, 33), dense=True)
+    [(35, 33), (68, 33), (101, 1)]
+    """
+    shapes, width = [], n_inputs
+    for size in [*hidden, n_outputs]:
+        shapes.append((width, size))
+        handed_on = size // competing
+        width = width + handed_on if dense else handed_on
+    return shapes
