@@ -2,6 +2,8 @@
 
 joblib's ray backend loses the whole call when one worker dies; so each group is a task
 of its own here, which ray must not try again by itself.
+
+A signal that comes while ray works is turned into a SystemError, so it has to wait.
 """
 
 import os
@@ -19,8 +21,8 @@ from ensemble.bag.cluster import (
     must_be_reachable,
 )
 from ensemble.bag.plan import Member
-from ensemble.bag.pool import Epoch, News
-from ensemble.bag.signals import same_handlers
+from ensemble.bag.pool import LOOK_SECONDS, Epoch, News
+from ensemble.bag.signals import signals_wait
 from ensemble.bag.work import Died, OutOfMemory, Trained, Work, answer
 from ensemble.errors import UserError
 
@@ -37,7 +39,7 @@ def ray_workers(address: str | None) -> tuple[int, dict[str, About]]:
         nodes = [n for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU")]
         asked = [_on(ray, node["NodeID"], about_here) for node in nodes]
         try:
-            told = ray.get(asked, timeout=SECONDS_TO_ANSWER)
+            told = _take(ray, asked)
         except Exception as error:
             reason = str(error).strip().splitlines()[-1]
             raise UserError(
@@ -69,32 +71,36 @@ class RayPool:
         )
 
     def n_workers(self) -> int:
-        there = self._ray.cluster_resources().get(self._resource, 0)
+        with signals_wait():
+            there = self._ray.cluster_resources().get(self._resource, 0)
         return min(self._n_most, int(there))
 
     def start(self, ticket: int, members: Sequence[Member]) -> None:
-        task = self._task.remote(self._work, members, self._device, self._board, ticket)
-        self._tickets[task] = ticket
+        words = (self._work, members, self._device, self._board, ticket)
+        with signals_wait():
+            self._tickets[self._task.remote(*words)] = ticket
 
     def wait(self, seconds: float) -> list[News]:
         if not self._tickets:
             time.sleep(seconds)
             return []
-        done, _ = self._ray.wait(list(self._tickets), timeout=seconds)
-        news = [self._hear(beat) for beat in self._beats()]
-        for task in done:
-            ticket = self._tickets.pop(task)
-            news.append(News(ticket, self._result(task)))
+        with signals_wait():
+            done, _ = self._ray.wait(list(self._tickets), timeout=seconds)
+            news = [self._hear(beat) for beat in self._beats()]
+            for task in done:
+                ticket = self._tickets.pop(task)
+                news.append(News(ticket, self._result(task)))
         return news
 
     def end(self, ticket: int) -> None:
         task = next(one for one, its in self._tickets.items() if its == ticket)
         del self._tickets[task]
-        done, _ = self._ray.wait([task], timeout=0)
-        if not done and ticket in self._places:  # a stopped process hears nothing
-            node, pid = self._places[ticket]
-            _on(self._ray, node, os.kill, pid, int(signal.SIGKILL))
-        self._ray.cancel(task, force=True)
+        with signals_wait():
+            done, _ = self._ray.wait([task], timeout=0)
+            if not done and ticket in self._places:  # a stopped process hears nothing
+                node, pid = self._places[ticket]
+                _on(self._ray, node, _kill, pid)
+            self._ray.cancel(task, force=True)
 
     def close(self) -> None:
         for task in self._tickets:
@@ -157,6 +163,22 @@ def _train_on_ray(
     return answer(work, members, device, 1, hear)
 
 
+def _take(ray: Any, tasks: list[Any]) -> list[Any]:
+    """What tasks return, for which Ctrl-C does not wait."""
+    until, rest = time.monotonic() + SECONDS_TO_ANSWER, tasks
+    while rest:
+        with signals_wait():
+            _, rest = ray.wait(tasks, num_returns=len(tasks), timeout=LOOK_SECONDS)
+        if time.monotonic() > until:
+            raise TimeoutError(f"no answer within {SECONDS_TO_ANSWER:.0f} s")
+    with signals_wait():
+        return list(ray.get(tasks))
+
+
+def _kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
 def _on(ray: Any, node: str, function: Any, *words: object) -> Any:
     """Call a function on one machine of the cluster, whatever else it does."""
     here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, False)
@@ -190,7 +212,7 @@ def _connect(address: str | None) -> tuple[Any, bool]:
     if ray.is_initialized():
         return ray, False
     try:
-        with same_handlers():
+        with signals_wait():
             ray.init(address=address, log_to_driver=False, logging_level="critical")
     except Exception as error:
         reason = str(error).strip().splitlines()[0]

@@ -11,6 +11,7 @@ import signal
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -51,6 +52,7 @@ class Processes:
         return self._n_workers
 
     def start(self, ticket: int, members: Sequence[Member]) -> None:
+        resource_tracker.ensure_running()  # it would unblock signals (Python 3.11)
         with signals_wait():  # so that it is known to `close` once it is there
             worker = self._idle.pop() if self._idle else self._new_worker()
             self._busy[ticket] = worker

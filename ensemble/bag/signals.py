@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOK_SECONDS = 0.2
@@ -22,7 +21,6 @@ def signals_wait() -> Iterator[None]:
     Processes that are started here never hear of them: they inherit the mask. In the
     driver that is not enough, since a signal may reach another thread of it.
     """
-    resource_tracker.ensure_running()  # its start would unblock them (Python 3.11)
     waiting: list[int] = []
     handlers = {}
     if threading.current_thread() is threading.main_thread():
@@ -39,20 +37,6 @@ def signals_wait() -> Iterator[None]:
             signal.signal(number, handler)
         if waiting:
             signal.raise_signal(waiting[0])
-
-
-@contextmanager
-def same_handlers() -> Iterator[None]:
-    """What the block makes of the handlers of signals is undone: ray sets its own."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 def end_with(driver: int) -> None:

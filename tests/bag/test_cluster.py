@@ -12,11 +12,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import torch
+from distributed import Client
 
 from ensemble.bag.cluster import (
     About,
@@ -34,7 +35,7 @@ from tests.program import living, wait_until
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "tiny"
 BIN = Path(sys.executable).parent
-RAY = [pytest.mark.ray, pytest.mark.timeout(300)]
+ENDLESS = ["--set", "training.epochs=1000000", "--set", "training.curve_points=0"]
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -123,14 +124,20 @@ def on_dask(address: str, patience: float | None = None) -> Workers:
     return Workers("dask", 2, ("cpu",), address, patience)
 
 
-def test_a_dask_cluster_comes_to_the_bits_of_this_machine(dask, undisturbed):
+def test_a_dask_cluster_comes_to_the_bits_of_this_machine(
+    dask, undisturbed, monkeypatch
+):
     found = find_workers("dask", dask, device="cpu")
     assert found == on_dask(dask)
-    heard = []
+    heard, sent, scatter = [], [], Client.scatter
+    monkeypatch.setattr(
+        Client, "scatter", lambda *a, **k: sent.append(k) or scatter(*a, **k)
+    )
     trained, told = train(found, on_epoch=lambda *words: heard.append(words))
     assert told == []
     must_be_equal(trained, undisturbed)
     assert {group for group, _, _ in heard} == {0, 1, 2}
+    assert 1 <= len(sent) <= 2 < len(GROUPS)  # the data, once for each worker
 
 
 SILENT = "it made no progress for 5 s"
@@ -173,10 +180,8 @@ def test_a_group_without_memory_is_halved_on_dask_too(dask, monkeypatch, tmp_pat
 def test_a_run_on_dask_that_is_interrupted_leaves_nothing_at_work(
     dask, nursery, tiny_data, tmp_path
 ):
-    endless = ["bag.n_repeats=4", "training.epochs=1000000", "training.curve_points=0"]
-    sets = [word for setting in endless for word in ("--set", setting)]
     where = ["--backend", "dask", "--address", dask]
-    words = ["run", TINY, "--data", tiny_data, *where, *sets]
+    words = ["run", TINY, "--data", tiny_data, *where, *ENDLESS]
     program = nursery.start(*words, cwd=tmp_path)
     wait_until(lambda: n_at_work(dask) == 2)
     program.kill(signal.SIGINT)
@@ -191,12 +196,9 @@ def test_a_run_on_dask_that_is_interrupted_leaves_nothing_at_work(
 def test_a_dask_cluster_does_not_go_on_for_a_driver_that_was_killed(
     dask, nursery, tiny_data, tmp_path
 ):
-    endless = ["training.epochs=1000000", "training.curve_points=0"]
-    sets = [word for setting in endless for word in ("--set", setting)]
     where = ["--backend", "dask", "--address", dask]
-    program = nursery.start(
-        "run", TINY, "--data", tiny_data, *where, *sets, cwd=tmp_path
-    )
+    words = ["run", TINY, "--data", tiny_data, *where, *ENDLESS]
+    program = nursery.start(*words, cwd=tmp_path)
     wait_until(lambda: n_at_work(dask) == 2)
     program.kill()
     assert program.wait() == -signal.SIGKILL
@@ -205,7 +207,6 @@ def test_a_dask_cluster_does_not_go_on_for_a_driver_that_was_killed(
 
 def n_at_work(address: str) -> int:
     """How many groups the workers of a dask cluster are training."""
-    from distributed import Client
 
     def here(dask_worker) -> int:
         return dask_worker.state.executing_count
@@ -250,3 +251,87 @@ def test_a_cluster_is_used_as_far_as_it_goes():
         count_jobs(None, 0)
     with pytest.raises(UserError, match="--jobs 0"):
         count_jobs(0, 3)
+
+
+@pytest.fixture(scope="module")
+def ray(tmp_path_factory) -> Iterator[str]:
+    """The address of a ray cluster with two CPUs."""
+    pytest.importorskip("ray")
+    cwd, port = tmp_path_factory.mktemp("ray"), free_port()
+    head = on_port(documented("ray start --head"), port)
+    more = ["--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats"]
+    with running([*head, *more, "--block"], cwd=cwd):
+        address = f"127.0.0.1:{port}"
+        wait_until(lambda: "started" in (cwd / "log.txt").read_text(), seconds=60)
+        yield address
+
+
+def on_ray(address: str, patience: float | None = None) -> Workers:
+    return Workers("ray", 2, ("cpu",), address, patience)
+
+
+@pytest.mark.ray
+def test_a_ray_cluster_comes_to_the_bits_of_this_machine(ray, undisturbed):
+    found = find_workers("ray", ray, device="cpu")
+    assert found == on_ray(ray)
+    heard = []
+    trained, told = train(found, on_epoch=lambda *words: heard.append(words))
+    assert told == []
+    must_be_equal(trained, undisturbed)
+    assert {group for group, _, _ in heard} <= {0, 1, 2}
+
+
+RAY_HARMS = [
+    ("SIGKILL", None, "ray lost it (WorkerCrashedError)"),
+    ("SIGSEGV", None, "ray lost it (WorkerCrashedError)"),
+    ("SIGSTOP", 5.0, SILENT),
+    ("sleep", 5.0, SILENT),
+]
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(("harm", "patience", "reason"), RAY_HARMS)
+def test_a_lost_worker_of_a_ray_cluster_changes_nothing(
+    harm, patience, reason, ray, undisturbed, monkeypatch, tmp_path
+):
+    plan(monkeypatch, harm, tmp_path)
+    trained, told = train(on_ray(ray, patience))
+    assert n_done(tmp_path) == 1
+    assert reason in told[0]
+    must_be_equal(trained, undisturbed)
+
+
+@pytest.mark.ray
+def test_a_group_that_always_ends_its_ray_worker_fails(ray, monkeypatch, tmp_path):
+    plan(monkeypatch, "SIGKILL", tmp_path, times=9, n_members=2)
+    trained, _ = train(on_ray(ray), [GROUPS[0][:1], GROUPS[1]])
+    assert n_done(tmp_path) == 3
+    failed = [index for index, one in trained.items() if one.failed]
+    assert failed == [one.index for one in GROUPS[1]]
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_on_ray_that_is_ended_leaves_nothing_at_work(
+    number, ray, nursery, tiny_data, tmp_path
+):
+    where = ["--backend", "ray", "--address", ray]
+    words = ["run", TINY, "--data", tiny_data, *where, *ENDLESS]
+    program = nursery.start(*words, cwd=tmp_path)
+    wait_until(lambda: len(ray_tasks()) == 2, seconds=60)
+    program.kill(number)
+    since = time.monotonic()
+    assert program.wait() == (130 if number == signal.SIGINT else -number), program.err
+    assert program.err.count("\n") == (number == signal.SIGINT), program.err
+    assert time.monotonic() - since < 5
+    wait_until(lambda: not ray_tasks(), seconds=10)
+
+
+def ray_tasks() -> list[int]:
+    """The processes of this machine that train a group for ray."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if b"ray::_train_on_ray" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
