@@ -16,7 +16,7 @@ class Plan:
 
 
 class Watch(Protocol):
-    """Told by a run what happens, in this order; `epoch` from another thread."""
+    """Told by a run what happens, in this order."""
 
     def note(self, text: str) -> None:
         """Something a user should know."""

@@ -223,7 +223,7 @@ def test_an_interrupted_run_comes_to_the_same_end(
     program.kill(signal.SIGINT, group=True)
     assert program.wait() in (0, 130)  # 0 where it was faster
     kept = traces(tmp_path)
-    assert program.code == 0 or 0 < len(kept) < 16 * 3
+    assert program.code == 0 or 0 < len(kept) <= 16 * 3
     finished = nursery.run("resume", RUN, "--jobs", jobs, cwd=tmp_path)
     assert (finished.code, finished.err) == (0, "")
     assert kept.items() <= traces(tmp_path).items()

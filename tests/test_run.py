@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import ensemble.bag.train
+import ensemble.bag.work
 import ensemble.files
 import ensemble.runs.outcome
 from ensemble.bag.losses import example_losses
@@ -456,6 +457,23 @@ def test_too_few_members_make_the_bag_fail(tiny_data, tmp_path):
     with pytest.raises(MembersFailedError, match="1 of 8 members failed, 7 are left"):
         again(folder)
     assert traces(folder) == before
+
+
+def test_members_that_had_no_memory_are_tried_again(
+    finished, tiny_data, tmp_path, monkeypatch
+):
+    def no_memory(*words, **named):
+        raise MemoryError
+
+    heard = Notes()
+    with monkeypatch.context() as patch:
+        patch.setattr(ensemble.bag.work, "train_group", no_memory)
+        with pytest.raises(MembersFailedError, match="alone it does not fit: out of"):
+            start(tmp_path, tiny_data, watch=heard)
+    assert any("tried again in halves" in note for note in heard.notes)
+    folder = tmp_path / "runs" / "tiny" / "0001-quick"
+    assert len(open_run(folder).members) == 8
+    assert answers(again(folder)) == answers(finished)
 
 
 def test_members_that_all_fail_exit_with_5(nursery, tiny_data, tmp_path):
