@@ -76,7 +76,10 @@ def running(*commands: list[str], cwd: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            for program in programs:
+            for program in reversed(programs):
+                program.terminate()  # killed at once, they leave semaphores behind
+                with suppress(subprocess.TimeoutExpired):
+                    program.wait(10)
                 for pid in living(session=program.pid):
                     os.kill(pid, signal.SIGKILL)
                 program.wait()
