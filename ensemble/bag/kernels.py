@@ -27,17 +27,23 @@ def gate(x_MNH: Tensor, bytes_MNH: Tensor, threshold: int, relu: bool) -> None:
 
     A unit is open if its byte is below the threshold and, with `relu`, x above 0.
     """
-    scale = 256 / threshold
     if x_MNH.is_cuda:
-        is_open = bytes_MNH < threshold
-        if relu:
-            x_MNH.relu_()
-            is_open &= x_MNH != 0  # where it is no number, too: it must not be hidden
-        bytes_MNH.copy_(is_open)
-        x_MNH.mul_(is_open).mul_(scale)
+        gate_with_torch(x_MNH, bytes_MNH, threshold, relu)
         return
     for x_NH, bytes_NH in zip(_rows(x_MNH), _rows(bytes_MNH), strict=True):
-        _gate(x_NH, bytes_NH, threshold, np.float32(scale), relu)
+        _gate(x_NH, bytes_NH, threshold, np.float32(256 / threshold), relu)
+
+
+def gate_with_torch(
+    x_MNH: Tensor, bytes_MNH: Tensor, threshold: int, relu: bool
+) -> None:
+    """The same on any device."""
+    is_open = bytes_MNH < threshold
+    if relu:
+        x_MNH.relu_()
+        is_open &= x_MNH != 0  # where it is no number, too: it must not be hidden
+    bytes_MNH.copy_(is_open)
+    x_MNH.mul_(is_open).mul_(256 / threshold)
 
 
 def gate_largest(x_MNH: Tensor, bytes_MNH: Tensor, threshold: int, size: int) -> None:
@@ -45,32 +51,42 @@ def gate_largest(x_MNH: Tensor, bytes_MNH: Tensor, threshold: int, size: int) ->
 
     In a tie, all of the largest are.
     """
-    scale = 256 / threshold
     if x_MNH.is_cuda:
-        groups = x_MNH.view(*x_MNH.shape[:-1], size, -1)
-        is_open = (groups == groups.amax(-2, keepdim=True)).flatten(-2)
-        is_open &= bytes_MNH < threshold
-        bytes_MNH.copy_(is_open)
-        x_MNH.mul_(is_open).mul_(scale)
+        gate_largest_with_torch(x_MNH, bytes_MNH, threshold, size)
         return
     for x_NH, bytes_NH in zip(_rows(x_MNH), _rows(bytes_MNH), strict=True):
         best_G = np.empty(x_NH.shape[1] // size, np.float32)
-        _gate_largest(x_NH, bytes_NH, threshold, np.float32(scale), best_G)
+        _gate_largest(x_NH, bytes_NH, threshold, np.float32(256 / threshold), best_G)
+
+
+def gate_largest_with_torch(
+    x_MNH: Tensor, bytes_MNH: Tensor, threshold: int, size: int
+) -> None:
+    """The same on any device."""
+    groups = x_MNH.view(*x_MNH.shape[:-1], size, -1)
+    is_open = (groups == groups.amax(-2, keepdim=True)).flatten(-2)
+    is_open &= bytes_MNH < threshold
+    bytes_MNH.copy_(is_open)
+    x_MNH.mul_(is_open).mul_(256 / threshold)
 
 
 def gate_back(gradient_MNH: Tensor, mask_MNH: Tensor, threshold: int) -> Tensor:
     """The gradient of what came in, from that of what went out."""
-    scale = 256 / threshold
     if gradient_MNH.is_cuda:
-        return (gradient_MNH * mask_MNH).mul_(scale)
+        return gate_back_with_torch(gradient_MNH, mask_MNH, threshold)
     back_MNH = torch.empty(gradient_MNH.shape)
-    for gradient_NH, mask_NH, back_NH in zip(
-        _rows(gradient_MNH.contiguous()), _rows(mask_MNH), _rows(back_MNH), strict=True
-    ):
-        _gate_back(
-            gradient_NH.ravel(), mask_NH.ravel(), np.float32(scale), back_NH.ravel()
-        )
+    arrays = gradient_MNH.contiguous(), mask_MNH, back_MNH
+    for gradient_NH, mask_NH, back_NH in zip(*map(_rows, arrays), strict=True):
+        scale = np.float32(256 / threshold)
+        _gate_back(gradient_NH.ravel(), mask_NH.ravel(), scale, back_NH.ravel())
     return back_MNH
+
+
+def gate_back_with_torch(
+    gradient_MNH: Tensor, mask_MNH: Tensor, threshold: int
+) -> Tensor:
+    """The same on any device."""
+    return (gradient_MNH * mask_MNH).mul_(256 / threshold)
 
 
 def count_words(state_M1: Tensor, words_MW: Tensor) -> None:

@@ -191,7 +191,8 @@ class _Group:
         shape = (len(members), training.batch_size)
         self.rows_MN = torch.zeros(shape, dtype=torch.int64, device=device)
         self.loss_M = torch.zeros(len(members), device=device)
-        self.run_step = StepRunner(self._step, device)
+        streams = self.model.streams
+        self.run_step = StepRunner(self._step, device, [*streams.noise, *streams.views])
 
     def train_epoch(self, epoch: int) -> Floats:
         """One pass; the mean training loss of each member."""
