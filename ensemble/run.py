@@ -285,6 +285,7 @@ def _tuning(job: _Job, store: RunFolder) -> Tuning:
         job.workers.device,
         job.products,
         job.group_size,
+        is_here=job.workers.backend == "loky",
     )
     store.update(tuning=tuning.record())
     job.watch.note(str(tuning))

@@ -90,7 +90,7 @@ WIDE_96 = Case("wide, batch 96", (600,) * 3, "relu", 0.5, "sgd", 96, 8, 1, 3, 8_
 WIDE_256 = Case("wide, batch 256", (600,) * 3, "relu", 0.5, "sgd", 256, 8, 1, 3, 8_000)
 NARROW_256 = Case("narrow, batch 256", (33,) * 6, "silu", 0.0, "adamw", 256, 32, 2, 6)
 NARROW_96 = Case("narrow, batch 96", (33,) * 6, "silu", 0.0, "adamw", 96, 32, 1, 6)
-TABM = Case("TabM's size", (512,) * 3, "relu", 0.1, "adamw", 256, 32, 1, 2, 4_000)
+TABM = Case("TabM's size", (512,) * 3, "relu", 0.1, "adamw", 256, 32, 1, 6, 4_000)
 
 CASES = (WIDE_96, WIDE_256, NARROW_256, NARROW_96, TABM)
 

@@ -18,7 +18,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ensemble.bag.bits import CountedBits
-from ensemble.bag.kernels import gate, gate_back, gate_largest
+from ensemble.bag.kernels import add_bias, gate, gate_back, gate_largest
 
 
 class BagLinear(nn.Module):
@@ -106,7 +106,9 @@ class _Linear(torch.autograd.Function):
         x, weight = x_MNI.to(dtype), weight_MIO.to(dtype)
         ctx.save_for_backward(x, weight)
         ctx.layer = layer
-        return torch.baddbmm(bias_MO[:, None].to(dtype), x, weight).float()
+        y_MNO = torch.bmm(x, weight).float()
+        add_bias(y_MNO, bias_MO)
+        return y_MNO
 
     @staticmethod
     def backward(

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from ensemble.bag.inputs import make_features, make_labels
 from ensemble.bag.losses import n_outputs
-from ensemble.bag.memory import MIB, Shape, count_weights
+from ensemble.bag.memory import MIB, Shape, count_weights, free_memory
 from ensemble.bag.products import Choice
 from ensemble.bag.tuning import group_size_of, measure
 from ensemble.catalog import Entry
@@ -39,7 +39,8 @@ def look_ahead(
     outlooks = []
     for recipe in entry.recipes.values():
         shape = _shape(entry, recipe, train, test)
-        size = group_size_of(recipe, shape, n_workers, device)
+        free = free_memory(device, n_workers)
+        size = group_size_of(recipe, shape, n_workers, device, free)
         outlooks.append(
             Outlook(
                 recipe=recipe.name,

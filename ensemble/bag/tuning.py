@@ -57,8 +57,12 @@ def tune(
     device: str,
     products: str | None = None,
     group_size: int | None = None,
+    is_here: bool = True,
 ) -> Tuning:
-    """Choose what is not given: products by measurement, group size from memory."""
+    """Choose what is not given: products by measurement, group size from memory.
+
+    Of workers that are not all on this machine (`is_here`), the memory is not known.
+    """
     if group_size is not None and group_size < 1:
         raise UserError(f"--group-size {group_size} must be at least 1")
     reasons: dict[str, Any] = {}
@@ -66,7 +70,8 @@ def tune(
         choice = measure(recipe, device)
         products, reasons["products"] = choice.products, choice.record()["measured"]
     if group_size is None:
-        size = group_size_of(recipe, shape, n_workers, device)
+        free = free_memory(device, n_workers) if is_here else None
+        size = group_size_of(recipe, shape, n_workers, device, free)
         group_size = size.n_members
         reasons["group_size"] = {
             "limit": size.reason,
@@ -84,17 +89,11 @@ def measure(recipe: Recipe, device: str) -> Choice:
 
 
 def group_size_of(
-    recipe: Recipe, shape: Shape, n_workers: int, device: str
+    recipe: Recipe, shape: Shape, n_workers: int, device: str, free: int | None
 ) -> GroupSize:
-    """How many members train together in the memory that is free now."""
-    return choose_group_size(
-        recipe,
-        shape,
-        recipe.bag.n_members,
-        n_workers,
-        device,
-        free_memory(device, n_workers),
-    )
+    """How many members of the recipe's bag train together."""
+    n_members = recipe.bag.n_members
+    return choose_group_size(recipe, shape, n_members, n_workers, device, free)
 
 
 def data_shape(recipe: Recipe, data: TrainingData) -> Shape:

@@ -28,6 +28,16 @@ def same(one, other):
 
 
 @COMPILES
+@given(SIZES, st.integers(0, 99))
+def test_a_bias_is_added_to_every_row(sizes, seed):
+    x = arrays(sizes, seed)[0]
+    bias_MH = torch.randn(sizes[0], sizes[2])
+    expected = x + bias_MH[:, None]
+    kernels.add_bias(x, bias_MH)
+    same(x, expected)
+
+
+@COMPILES
 @given(SIZES, st.integers(1, 255), st.booleans(), st.integers(0, 99))
 def test_a_gate_is_that_of_torch(sizes, threshold, relu, seed):
     (x, drawn), (y, open_) = arrays(sizes, seed), arrays(sizes, seed)

@@ -20,6 +20,11 @@ def test_what_is_not_given_is_chosen_and_the_reasons_are_kept():
     assert recorded_tuning(tuning.record()) == tuning
 
 
+def test_of_a_cluster_the_memory_is_not_known():
+    tuning = tune(RECIPE, SHAPE, 2, "cpu", "standard", is_here=False)
+    assert tuning.reasons["group_size"]["free"] is None
+
+
 def test_what_is_given_is_taken_without_measuring():
     tuning = tune(RECIPE, SHAPE, 2, "cpu", products="bfloat16", group_size=5)
     assert (tuning.products, tuning.group_size) == ("bfloat16", 5)

@@ -77,6 +77,8 @@ def resources(document: Section, records: list[Section]) -> Section:
         "member_seconds": float(sum(seconds)) if seconds else None,
         "machine": look(document, "environment", "machine"),
         "device": result.get("device") or look(document, "environment", "device"),
+        "products": look(document, "tuning", "products"),
+        "group_size": look(document, "tuning", "group_size"),
         "groups": _groups(document),
     }
 
