@@ -75,7 +75,7 @@ def iterate_table(
     """The same table in blocks of rows, so that it need not fit into memory.
 
     A fault is met when its block is read: then all faults of the file are told. A file
-    with quotes or other oddities is read whole from where they begin.
+    with quotes or other oddities is read whole, into memory.
     """
     columns = Columns(tuple(text), tuple(numeric), tuple(missing), frozenset(complete))
     n_read = 0

@@ -96,22 +96,27 @@ def predict_file(
     """Let the members of a run predict the rows of a CSV file; how many there are.
 
     The whole file is looked through before the first row is predicted: its faults are
-    told in seconds, all of them.
+    told in seconds, all of them. A file that changes meanwhile is refused.
     """
     store = open_run(folder)
     if output.exists():
         raise UserError(f"{output} is there already; name another file")
     must_be_writable(output.parent)
     n_threads = threads_of(1) if jobs == -1 else check_jobs(jobs)
-    competition = Competition.model_validate(store.document["competition"])
-    n_rows = sum(len(block) for block in _read(table, competition))
-    if n_rows == 0:
-        raise DataError(f"{table} has no rows")
     bag = SavedBag(
         store, load_entry(store.document["entry"]).folder, pick_device(device)
     )
+    competition = Competition.model_validate(store.document["competition"])
+    before = _stamp(table)
+    n_rows = sum(len(block) for block in _read(table, competition))
+    if n_rows == 0:
+        raise DataError(f"{table} has no rows")
     with threads(n_threads):
         answers = b"".join(_answers(bag, competition, table))
+    if _stamp(table) != before:
+        raise DataError(
+            f"{table} was changed while it was read; predict it again once it is whole"
+        )
     write_atomically(output, answers)
     return n_rows
 
@@ -132,6 +137,15 @@ def _answers(bag: SavedBag, competition: Competition, table: Path) -> Iterator[b
         yield scores_csv(competition.id, ids, scores).removeprefix(header)
 
 
+def _stamp(table: Path) -> tuple[int, int, int] | None:
+    """What differs once somebody has written to a file; None if there is none."""
+    try:
+        status = table.stat()
+    except OSError:  # told when the table is read
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def _read(table: Path, competition: Competition) -> Iterator[pd.DataFrame]:
     return iterate_table(
         table,
@@ -145,5 +159,8 @@ def _answers_in(table: Path, competition: Competition) -> list[str]:
     """Target and weight where a table has them: no reason to refuse it."""
     with open_table(table) as stream:
         first_line = stream.readline(1 << 20).decode("utf-8-sig", "replace")
-    header = next(csv.reader([first_line]), [])
+    try:
+        header = next(csv.reader([first_line]), [])
+    except csv.Error:  # what is wrong is told when the table is read
+        return []
     return [c for c in (competition.target, competition.weight) if c and c in header]

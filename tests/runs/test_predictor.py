@@ -1,5 +1,6 @@
 """Saved members predict a file: block by block, in order, all of it or nothing."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,36 @@ def test_the_line_without_a_finite_answer_is_named(run, tiny_data, tmp_path):
     with pytest.raises(UserError, match="line 10"):
         predict_file(run.path, tmp_path / "huge.csv", tmp_path / "new.csv")
     assert not (tmp_path / "new.csv").exists()
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_table_that_changes_meanwhile_is_refused(
+    run, tiny_data, tmp_path, monkeypatch
+):
+    table = Path(shutil.copy(tiny_data / "test.csv", tmp_path / "table.csv"))
+    predict, last = predictor.SavedBag.predict, table.read_text().splitlines()[-1]
+
+    def grow_once(bag, raw):
+        monkeypatch.setattr(predictor.SavedBag, "predict", predict)
+        with table.open("a") as file:
+            file.write(f"{last}\n")
+        return predict(bag, raw)
+
+    monkeypatch.setattr(predictor.SavedBag, "predict", grow_once)
+    with pytest.raises(DataError, match=r"table\.csv was changed while it was read"):
+        predict_file(run.path, table, tmp_path / "new.csv")
+    assert not (tmp_path / "new.csv").exists()
+
+
+def test_a_file_that_is_no_table_at_all_is_told(run, tmp_path):
+    (tmp_path / "one.csv").write_text("x" * 200_000)
+    with pytest.raises(DataError, match=r"one\.csv: "):
+        predict_file(run.path, tmp_path / "one.csv", tmp_path / "new.csv")
+
+
+def test_a_device_that_is_not_there_is_told_before_the_table_is_read(run, tmp_path):
+    with pytest.raises(UserError, match="--device tpu cannot be used here"):
+        predict_file(run.path, tmp_path / "no table.csv", tmp_path / "new.csv", "tpu")
 
 
 @pytest.mark.usefixtures("small_blocks")
