@@ -61,6 +61,7 @@ class DaskPool:
         self._data: dict[str, Any] = {}  # by worker
         self._given_up: set[str] = set()
         self._tasks: dict[int, tuple[str, Any]] = {}  # worker and future
+        self._begun: set[int] = set()
         self._client = _connect(address)
         self._client.subscribe_topic(self._topic, self._hear)
         self._looked, self._threads = 0.0, self._look()
@@ -101,13 +102,16 @@ class DaskPool:
         future.cancel()
         self._forget(worker)
         self._given_up.add(worker)  # a restarted one has another address
+        if ticket not in self._begun:  # it may be at work for somebody else
+            return
         with suppress(Exception):  # no nanny watches it, or it is gone
             self._client.restart_workers(
                 [worker], timeout=SECONDS_TO_RESTART, raise_for_error=False
             )
 
     def close(self) -> None:
-        self._client.cancel([future for _, future in self._tasks.values()])
+        with suppress(Exception):  # the scheduler is gone
+            self._client.cancel([future for _, future in self._tasks.values()])
         self._client.close(timeout=SECONDS_TO_CLOSE)
 
     def _forget(self, worker: str) -> None:
@@ -139,7 +143,7 @@ class DaskPool:
     def _look(self) -> dict[str, int]:
         """The threads of each worker that is there; who has left is told of."""
         self._looked = time.monotonic()
-        threads: dict[str, int] = self._client.nthreads()
+        threads = self._ask_threads()
         for ticket, (worker, future) in list(self._tasks.items()):
             if worker not in threads and not future.done():
                 del self._tasks[ticket]
@@ -148,8 +152,19 @@ class DaskPool:
         self._data = {w: data for w, data in self._data.items() if w in threads}
         return {w: n for w, n in threads.items() if w not in self._given_up}
 
+    def _ask_threads(self) -> dict[str, int]:
+        try:
+            threads: dict[str, int] = self._client.nthreads()
+        except Exception as error:
+            raise UserError(
+                f"the scheduler of dask has gone ({error}); start the cluster again,"
+                " and `ensemble resume` goes on"
+            ) from error
+        return threads
+
     def _hear(self, event: tuple[float, tuple[int, int, float]]) -> None:
         ticket, epoch, loss = event[1]
+        self._begun.add(ticket)
         self._news.put(News(ticket, Epoch(epoch, loss)))
 
 
@@ -210,7 +225,7 @@ def _connect(address: str | None) -> Any:
         return distributed.Client(
             address, timeout=SECONDS_TO_ANSWER, set_as_default=False
         )
-    except OSError as error:
+    except Exception as error:  # also of an unknown protocol, or TLS without keys
         raise UserError(
             f"--address {address} is no scheduler of dask that can be used here"
             f" ({error}); {START}"

@@ -63,7 +63,12 @@ class RayPool:
         self._places: dict[int, tuple[str, int]] = {}  # machine and process
         self._ray, self._is_mine = _connect(address)
         self._work = self._ray.put(work)
-        self._board = self._ray.remote(Board).options(num_cpus=0).remote()
+        here = self._ray.get_runtime_context().get_node_id()
+        self._board = (  # on the driver's machine: no other can take it along
+            self._ray.remote(Board)
+            .options(num_cpus=0, scheduling_strategy=_at(self._ray, here))
+            .remote()
+        )
         self._task = self._ray.remote(_train_on_ray).options(
             num_cpus=1,
             num_gpus=1 if device == "cuda" else 0,
@@ -103,9 +108,10 @@ class RayPool:
             self._ray.cancel(task, force=True)
 
     def close(self) -> None:
-        for task in self._tickets:
-            self._ray.cancel(task, force=True)
-        self._ray.kill(self._board)
+        with suppress(Exception):  # the cluster is gone
+            for task in self._tickets:
+                self._ray.cancel(task, force=True)
+            self._ray.kill(self._board)
         if self._is_mine:
             self._ray.shutdown()
 
@@ -181,11 +187,15 @@ def _kill(pid: int) -> None:
 
 def _on(ray: Any, node: str, function: Any, *words: object) -> Any:
     """Call a function on one machine of the cluster, whatever else it does."""
-    here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, False)
     task = ray.remote(function).options(
-        num_cpus=0, max_retries=0, scheduling_strategy=here
+        num_cpus=0, max_retries=0, scheduling_strategy=_at(ray, node)
     )
     return task.remote(*words)
+
+
+def _at(ray: Any, node: str) -> Any:
+    """This machine of the cluster, and no other."""
+    return ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, False)
 
 
 def _gpus(node: dict[str, Any]) -> float:

@@ -12,9 +12,10 @@ LONGEST_LOOK = 2.0  # longer between two looks, and it was the driver that stood
 class Patience:
     """The silence of those who are waited for, and how much of it is too much.
 
-    That is twenty times the longest epoch so far, and at least five minutes; or
-    `seconds`, where they are given. Who has not begun yet, since a process starts or
-    sends for its data, has five minutes in any case.
+    That is twenty times the longest epoch so far, and at least five minutes; half an
+    hour while no epoch is finished; or `seconds`, where they are given. Who has not
+    begun yet, since a process starts or sends for its data, has five minutes in any
+    case.
     """
 
     def __init__(

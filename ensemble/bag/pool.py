@@ -77,7 +77,10 @@ def work_off(
             limit = f"{patience.limit(ticket):.0f} s"
             patience.forget(ticket)
             if ticket == NOBODY:
-                raise UserError(f"no worker was free for {limit}")
+                raise UserError(
+                    f"no worker was free for {limit}; start some, and `ensemble resume`"
+                    " goes on"
+                )
             pool.end(ticket)
             reason = f"it made no progress for {limit}"
             if failed := backlog.lost(running.pop(ticket), reason):

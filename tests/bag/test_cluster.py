@@ -19,6 +19,7 @@ import pytest
 import torch
 from distributed import Client
 
+import ensemble.bag.on_dask as on_dask_module
 from ensemble.bag.cluster import (
     About,
     about_here,
@@ -29,6 +30,7 @@ from ensemble.bag.cluster import (
 from ensemble.bag.workers import Workers, find_workers
 from ensemble.errors import UserError
 from tests.bag.harm import GROUPS, must_be_equal, n_done, plan, train
+from tests.bag.test_train import MEMBERS
 from tests.bag.test_workers import HERE
 from tests.program import living, wait_until
 
@@ -206,6 +208,77 @@ def test_a_dask_cluster_does_not_go_on_for_a_driver_that_was_killed(
     program.kill()
     assert program.wait() == -signal.SIGKILL
     wait_until(lambda: n_at_work(dask) == 0, seconds=20)
+
+
+class Task:
+    """A future of dask that never comes."""
+
+    def add_done_callback(self, call):
+        pass
+
+    def cancel(self):
+        pass
+
+
+class Scheduler:
+    """A client of dask whose scheduler is a script: two workers, until it is gone."""
+
+    def __init__(self):
+        self.is_gone, self.is_closed = False, False
+        self.heard_by, self.restarted = None, []
+
+    def subscribe_topic(self, topic, handler):
+        self.heard_by = handler
+
+    def nthreads(self):
+        if self.is_gone:
+            raise OSError("timed out")
+        return {"one": 1, "other": 1}
+
+    def scatter(self, work, **words):
+        return work
+
+    def submit(self, *words, **named):
+        return Task()
+
+    def restart_workers(self, workers, **words):
+        self.restarted += workers
+
+    def cancel(self, futures):
+        self.nthreads()
+
+    def close(self, timeout):
+        self.is_closed = True
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """A pool of dask whose workers are a script, and what it talks to."""
+    client = Scheduler()
+    monkeypatch.setattr(on_dask_module, "_connect", lambda address: client)
+    monkeypatch.setattr(on_dask_module, "LOOK_SECONDS", -1.0)
+    return on_dask_module.DaskPool(None, "here:1", 2, "cpu"), client
+
+
+def test_a_scheduler_that_has_gone_is_told_and_the_pool_closes(script):
+    pool, client = script
+    pool.start(0, MEMBERS[:1])
+    client.is_gone = True
+    with pytest.raises(UserError, match=r"the scheduler of dask has gone .*resume"):
+        pool.n_workers()
+    pool.close()
+    assert client.is_closed
+
+
+def test_only_a_worker_that_has_begun_is_ended(script):
+    pool, client = script
+    for ticket in (0, 1):
+        pool.start(ticket, MEMBERS[ticket : ticket + 1])
+    client.heard_by((0.0, (1, 0, 0.0)))
+    pool.end(0)  # its worker may be at work for somebody else
+    pool.end(1)
+    assert client.restarted == ["other"]
+    assert pool.n_workers() == 0
 
 
 def n_at_work(address: str) -> int:
