@@ -59,7 +59,7 @@ Patience = Annotated[
     float | None,
     Option(
         help="seconds without progress after which a worker is given up"
-        " [default: 20 epochs, at least 300]"
+        " [default: 20 epochs, at least 300; 1800 until one is done]"
     ),
 ]
 Products = Annotated[
@@ -204,7 +204,9 @@ def list_competitions() -> None:
 def check(
     competition: Name,
     data: DataFolder = None,
-    jobs: Jobs = None,
+    jobs: Annotated[
+        int, Option("--jobs", "-j", help="worker processes to plan for; -1: one a core")
+    ] = 1,
     device: Device = "auto",
 ) -> None:
     """Say what is in the files: rows, columns, weights, duplicates, drift.
@@ -222,13 +224,13 @@ def check(
 
     console = _console()
     entry = load_entry(competition)
+    workers = find_workers(jobs=jobs, device=device)
     source = find_source(entry, data, tell=console.print)
     train, test = load_examples(entry.competition, source.folder)
     if source.simulated:
         console.print("SIMULATED data: no figure below is about the real competition")
     console.width = max(console.width, 80)  # figures stay whole
     print_check(check_examples(entry.competition, train, test), console)
-    workers = find_workers(jobs=jobs, device=device)
     outlooks = look_ahead(entry, train, test, workers.n, workers.device)
     console.print(outlook_table(outlooks, workers.n))
 
@@ -263,8 +265,9 @@ def predict(
 ) -> None:
     """Let the saved members of a run predict the rows of a file.
 
-    The file is read in blocks, so that it may be larger than memory. The output is
-    written once all rows are predicted, whole or not at all.
+    The file is read in blocks, so that it may be larger than memory, unless it has
+    quotes or other oddities. The output is written once all rows are predicted, whole
+    or not at all.
 
     Example: ensemble predict runs/higgs/0001-quick new.csv -o scores.csv
     """

@@ -1,6 +1,5 @@
 """A run as one sees it: live bars on a terminal, plain lines elsewhere."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,7 +46,6 @@ class Bars:
             TimeRemainingColumn(),
             console=console,
         )
-        self._lock = threading.Lock()
 
     def note(self, text: str) -> None:
         self._progress.console.print(text, highlight=False, markup=False)
@@ -62,13 +60,10 @@ class Bars:
         self._progress.start()
 
     def epoch(self, group: int, epoch: int, loss: float) -> None:
-        with self._lock:
-            self._done[group] = epoch
-            sizes = self._plan.group_sizes
-            done = sum(e * n for e, n in zip(self._done, sizes, strict=True))
-            self._progress.update(
-                self._epochs, completed=done, more=f"loss {loss:.4f}  "
-            )
+        self._done[group] = epoch
+        sizes = self._plan.group_sizes
+        done = sum(e * n for e, n in zip(self._done, sizes, strict=True))
+        self._progress.update(self._epochs, completed=done, more=f"loss {loss:.4f}  ")
 
     def group(self, n_finished: int, score: str) -> None:
         self._progress.update(self._members, completed=n_finished, more=f"{score}  ")

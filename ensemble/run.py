@@ -153,6 +153,8 @@ def _prepare(
     group_size: int | None = None,
 ) -> _Job:
     """Read the data and check what was asked for, before anything is written."""
+    if group_size is not None and group_size < 1:
+        raise UserError(f"--group-size {group_size} must be at least 1")
     train, test = load_examples(entry.competition, source.folder)
     data, views = make_training_data(entry, recipe, train, test)
     must_be_writable(Path(submissions) / entry.competition.name)

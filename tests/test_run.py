@@ -62,9 +62,10 @@ def copied(finished, tmp_path) -> Path:
 
 
 def start(root, data, *settings, competition=TINY, **options):
-    """Run the tiny competition below a folder."""
+    """Run the tiny competition below a folder, in two groups whatever the machine."""
     places = {"runs": root / "runs", "submissions": root / "submissions"}
-    options = {"data": data, "settings": settings} | places | options
+    fixed = {"data": data, "settings": settings, "group_size": 4}
+    options = fixed | places | options
     return run_competition(competition, "quick", **options)
 
 
@@ -104,7 +105,7 @@ def same_result(one, other) -> bool:
 
 
 def litter(folder) -> list[Path]:
-    return [*folder.rglob("*.tmp"), *folder.rglob(".board*")]
+    return list(folder.rglob("*.tmp"))
 
 
 class Notes(Silent):
@@ -457,6 +458,20 @@ def test_too_few_members_make_the_bag_fail(tiny_data, tmp_path):
     with pytest.raises(MembersFailedError, match="1 of 8 members failed, 7 are left"):
         again(folder)
     assert traces(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"group_size": 0}, "--group-size 0 must be at least 1"),
+        ({"products": "tf32", "device": "cpu"}, "--products tf32 cannot be had on cpu"),
+        ({"patience": float("nan")}, "--patience nan must be above 0 seconds"),
+    ],
+)
+def test_an_option_that_cannot_be_leaves_no_run(options, said, tiny_data, tmp_path):
+    with pytest.raises(UserError, match=said):
+        start(tmp_path, tiny_data, **options)
+    assert not list(tmp_path.rglob("*"))
 
 
 def test_members_that_had_no_memory_are_tried_again(

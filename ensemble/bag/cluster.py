@@ -48,7 +48,7 @@ def must_be_reachable(address: str, start: str) -> None:
         with socket.create_connection((host, int(port)), SECONDS_TO_ANSWER) as server:
             if protocol != "tls" and not server.recv(1):
                 raise ConnectionError("the connection was closed at once")
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:  # a port, a host's name
         raise UserError(
             f"--address {address} cannot be reached ({error}); {start}"
         ) from error

@@ -143,8 +143,13 @@ class _Worker:
                 self._tell(*self._pipe.recv())
         except (EOFError, OSError):
             self._process.join()
+            reason = exit_reason(self._process.exitcode)
+        except Exception as error:  # no memory for what it says
+            os.kill(self._process.pid, signal.SIGKILL)
+            self._process.join()
+            reason = f"its answer could not be read ({error!r})"
         self._pipe.close()
-        self._tell(self._ticket, Died(exit_reason(self._process.exitcode)))
+        self._tell(self._ticket, Died(reason))
 
     def _tell(self, ticket: int, what: Any) -> None:
         self._news.put((self, News(ticket, what)))

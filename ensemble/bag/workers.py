@@ -62,7 +62,7 @@ def find_workers(
 
     Without `jobs`, one worker on this machine, or all of a cluster.
     """
-    if patience is not None and patience <= 0:
+    if patience is not None and not patience > 0:  # nan neither
         raise UserError(f"--patience {patience:g} must be above 0 seconds")
     if backend == "loky":
         if address is not None:

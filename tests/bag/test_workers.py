@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from multiprocessing.connection import Connection
 
 import joblib
 import numpy as np
@@ -135,6 +136,25 @@ def test_an_error_in_a_worker_is_raised_here(monkeypatch, tmp_path):
     assert not family()
 
 
+def test_an_answer_for_which_there_is_no_memory_costs_an_attempt(
+    undisturbed, monkeypatch
+):
+    recv, failed = Connection.recv, []
+
+    def fail_once(pipe):
+        ticket, what = recv(pipe)
+        if isinstance(what, list) and not failed:
+            failed.append(ticket)
+            raise MemoryError
+        return ticket, what
+
+    monkeypatch.setattr(Connection, "recv", fail_once)
+    trained, told = train(TWO)
+    assert "its answer could not be read (MemoryError())" in told[0]
+    must_be_equal(trained, undisturbed)
+    assert not family()
+
+
 def test_large_arrays_are_one_file_that_workers_map(tmp_path):
     pool = Processes(Work(DATA, MODERN), ("cpu",), 1, tmp_path)
     (file,) = tmp_path.iterdir()
@@ -219,12 +239,15 @@ def test_a_worker_after_another_takes_the_device_that_is_free(monkeypatch):
         ({"backend": "spark"}, "--backend spark is not known: loky, dask, ray"),
         ({"address": "here:1"}, "--address here:1 is for --backend dask or ray"),
         ({"patience": 0.0}, "--patience 0 must be above 0 seconds"),
+        ({"patience": float("nan")}, "--patience nan must be above 0 seconds"),
         ({"jobs": 0}, "--jobs 0: this machine has"),
         ({"backend": "dask"}, "--backend dask takes --address HOST:PORT"),
         ({"backend": "ray"}, "--backend ray takes --address HOST:PORT"),
         ({"backend": "dask", "address": "here"}, "--address here must be HOST:PORT"),
         ({"backend": "dask", "address": "127.0.0.1:9"}, "cannot be reached"),
         ({"backend": "ray", "address": "127.0.0.1:9"}, "cannot be reached"),
+        ({"backend": "dask", "address": "no..host:9"}, "cannot be reached"),
+        ({"backend": "dask", "address": "127.0.0.1:99999"}, "cannot be reached"),
     ],
 )
 def test_a_wrong_word_about_workers_is_one_sentence(words, said):
