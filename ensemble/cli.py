@@ -138,6 +138,7 @@ def resume(
     backend: Backend = "loky",
     address: Address = None,
     patience: Patience = None,
+    group_size: GroupSize = None,
     submissions: Annotated[Path, Option(help="where submissions go")] = Path(
         "submissions"
     ),
@@ -161,6 +162,7 @@ def resume(
         backend=backend,
         address=address,
         patience=patience,
+        group_size=group_size,
         watch=make_display(console),
     )
     _print_outcome(console, finished)

@@ -125,6 +125,7 @@ def resume_run(
     backend: str = "loky",
     address: str | None = None,
     patience: float | None = None,
+    group_size: int | None = None,
     watch: Watch | None = None,
 ) -> Run:
     """Train what a run lacks: after an interruption, or with more repeats.
@@ -138,7 +139,9 @@ def resume_run(
         recipe = with_settings(Recipe.model_validate(before["recipe"]), settings)
         source = find_source(entry, _path(data or before["data"]["folder"]))
         workers = find_workers(backend, address, jobs, device, patience)
-        job = _prepare(entry, recipe, source, submissions, workers, watch)
+        job = _prepare(
+            entry, recipe, source, submissions, workers, watch, None, group_size
+        )
         return _work(job, store)
 
 
@@ -277,15 +280,18 @@ def _train(job: _Job, store: RunFolder) -> None:
 
 def _tuning(job: _Job, store: RunFolder) -> Tuning:
     """How the members train: as those that are there, or as is best here."""
-    recorded = store.document.get("tuning")
+    recorded, products = store.document.get("tuning"), job.products
     if recorded is not None:
-        return must_agree(recorded_tuning(recorded), job.products, job.group_size)
+        products = must_agree(recorded["products"], products)
+        has_grown = recorded["n_members"] != job.recipe.bag.n_members
+        if job.group_size is None and not has_grown:
+            return recorded_tuning(recorded)
     tuning = tune(
         job.recipe,
         data_shape(job.recipe, job.data),
         job.workers.n,
         job.workers.device,
-        job.products,
+        products,
         job.group_size,
         is_here=job.workers.backend == "loky",
     )

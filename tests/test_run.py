@@ -267,6 +267,30 @@ def test_a_grown_bag_keeps_its_members_and_is_a_larger_bag(
     assert same_result(grown, finished)
 
 
+def test_a_run_that_grows_finds_its_groups_anew_and_keeps_its_products(
+    tmp_path, tiny_data
+):
+    small = start(tmp_path, tiny_data, "bag.n_repeats=1", group_size=1)
+    assert small.store.document["tuning"]["group_size"] == 1
+    grown = again(small.path, "bag.n_repeats=3")
+    tuning = grown.store.document["tuning"]
+    assert (tuning["n_members"], tuning["group_size"]) == (6, 6)
+    assert tuning["products"] == small.store.document["tuning"]["products"]
+
+
+def test_another_group_size_may_be_asked_for_and_no_other_products(copied, tiny_data):
+    shutil.rmtree(copied / "members" / "0001")
+    resumed = again(copied, group_size=2)
+    assert resumed.store.document["tuning"]["group_size"] == 2
+    shutil.rmtree(copied / "members" / "0001")
+    there = resumed.store.document["tuning"]["products"]
+    other = "bfloat16" if there != "bfloat16" else "standard"
+    with pytest.raises(UserError, match=f"--products {other}: this run was begun with"):
+        run_competition(
+            TINY, "quick", data=tiny_data, folder=copied, products=other, settings=[]
+        )
+
+
 def test_a_bag_grown_in_other_groups_is_the_same_but_for_rounding(
     finished, tiny_data, tmp_path
 ):

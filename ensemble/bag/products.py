@@ -47,14 +47,21 @@ class Measured:
 
 @dataclass(frozen=True)
 class Choice:
-    """The way that was chosen, and what was measured of all."""
+    """The way that was chosen, and what was measured of all.
+
+    Of `measured` only those in `allowed` are exact enough.
+    """
 
     products: Products
-    measured: tuple[Measured, ...]
+    measured: tuple[Measured, ...] = ()
+    allowed: tuple[Products, ...] = ()
 
-    def record(self) -> dict[str, object]:
-        """As plain data, for run.json."""
-        return {"chosen": self.products, "measured": [asdict(m) for m in self.measured]}
+    def record(self) -> list[dict[str, object]]:
+        """What was measured, as plain data for run.json."""
+        return [
+            asdict(one) | {"allowed": one.products in self.allowed}
+            for one in self.measured
+        ]
 
 
 def on_this_machine(device: str) -> tuple[Products, ...]:
@@ -72,9 +79,12 @@ def choose_products(
     """
     kinds = on_this_machine(device)
     if device.startswith("cuda") and not torch.cuda.is_available():
-        return Choice("standard" if precision == "float32" else "bfloat16", ())
+        return Choice("standard" if precision == "float32" else "bfloat16")
     measured = tuple(_measure(kind, device, n_rows, n_units) for kind in kinds)
-    return Choice(pick(measured, precision), measured)
+    allowed = tuple(
+        one.products for one in measured if is_allowed(one, measured[0], precision)
+    )
+    return Choice(pick(measured, precision), measured, allowed)
 
 
 def pick(measured: tuple[Measured, ...], precision: str) -> Products:
@@ -87,10 +97,15 @@ def pick(measured: tuple[Measured, ...], precision: str) -> Products:
     """
     chosen = measured[0]
     for one in measured[1:]:
-        is_allowed = precision != "float32" or one.error <= EXACT * measured[0].error
-        if is_allowed and one.gflops > GAIN * chosen.gflops:
+        is_faster = one.gflops > GAIN * chosen.gflops
+        if is_faster and is_allowed(one, measured[0], precision):
             chosen = one
     return chosen.products
+
+
+def is_allowed(one: Measured, standard: Measured, precision: str) -> bool:
+    """Whether a way is as exact as `precision` asks: float32, or bfloat16."""
+    return precision != "float32" or one.error <= EXACT * standard.error
 
 
 def product_dtype(products: Products) -> torch.dtype:

@@ -1,7 +1,8 @@
 """How a run is trained on the machines at hand: chosen once, and kept by the run.
 
-It changes results by rounding alone (with `precision` = bfloat16: by its rounding), and
-yet members of one bag should not differ in it: a resumed run goes on as it began.
+It changes results by rounding alone (with `precision` = bfloat16: by its rounding).
+All members of a bag are multiplied in one way; how many train together may change, and
+does if the bag grows, or if another `--group-size` is asked for.
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ class Tuning:
 
     products: Products
     group_size: int
+    n_members: int  # of the bag that it was chosen for
     reasons: Mapping[str, Any]
 
     def __str__(self) -> str:
@@ -33,21 +35,31 @@ class Tuning:
 
     def _speeds(self) -> str:
         measured = self.reasons.get("products", ())
-        speeds = [f"{one['products']} {one['gflops']:,.0f}" for one in measured]
-        return f" (GFLOP/s: {', '.join(speeds)})" if speeds else ""
+        exact = [_speed(one) for one in measured if one["allowed"]]
+        rough = [_speed(one) for one in measured if not one["allowed"]]
+        told = ", ".join(exact)
+        if rough:
+            told += f"; with training.precision=bfloat16 also {', '.join(rough)}"
+        return f" (GFLOP/s: {told})" if told else ""
 
     def record(self) -> dict[str, Any]:
         """As plain data, for run.json."""
         return {
             "products": self.products,
             "group_size": self.group_size,
+            "n_members": self.n_members,
             "reasons": dict(self.reasons),
         }
 
 
 def recorded_tuning(record: Mapping[str, Any]) -> Tuning:
     """The tuning that a run was begun with."""
-    return Tuning(record["products"], record["group_size"], record["reasons"])
+    return Tuning(
+        record["products"],
+        record["group_size"],
+        record["n_members"],
+        record["reasons"],
+    )
 
 
 def tune(
@@ -63,12 +75,10 @@ def tune(
 
     Of workers that are not all on this machine (`is_here`), the memory is not known.
     """
-    if group_size is not None and group_size < 1:
-        raise UserError(f"--group-size {group_size} must be at least 1")
     reasons: dict[str, Any] = {}
     if products is None:
         choice = measure(recipe, device)
-        products, reasons["products"] = choice.products, choice.record()["measured"]
+        products, reasons["products"] = choice.products, choice.record()
     if group_size is None:
         free = free_memory(device, n_workers) if is_here else None
         size = group_size_of(recipe, shape, n_workers, device, free)
@@ -78,7 +88,8 @@ def tune(
             "bytes": size.bytes,
             "free": size.free,
         }
-    return Tuning(must_be_known(products, device), group_size, reasons)
+    known = must_be_known(products, device)
+    return Tuning(known, group_size, recipe.bag.n_members, reasons)
 
 
 def measure(recipe: Recipe, device: str) -> Choice:
@@ -117,17 +128,15 @@ def must_be_known(products: str, device: str) -> Products:
     return known[products]
 
 
-def must_agree(
-    tuning: Tuning, products: str | None = None, group_size: int | None = None
-) -> Tuning:
-    """The tuning of a run that is there, if nothing else is asked for."""
-    asked = {"products": products, "group-size": group_size}
-    there = {"products": tuning.products, "group-size": tuning.group_size}
-    for name, value in asked.items():
-        if value not in (None, there[name]):
-            raise UserError(
-                f"--{name} {value}: this run was begun with {there[name]}, and its"
-                " members must not differ in that; leave the option out, or start a"
-                " new run"
-            )
-    return tuning
+def must_agree(there: str, asked: str | None) -> str:
+    """The products of a run that is there, if no others are asked for."""
+    if asked not in (None, there):
+        raise UserError(
+            f"--products {asked}: this run was begun with {there}, and its members must"
+            " not differ in that; leave the option out, or start a new run"
+        )
+    return there
+
+
+def _speed(measured: Mapping[str, Any]) -> str:
+    return f"{measured['products']} {measured['gflops']:,.0f}"

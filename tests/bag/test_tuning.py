@@ -36,7 +36,6 @@ def test_what_is_given_is_taken_without_measuring():
     [
         ({"products": "tf32"}, "--products tf32 cannot be had on cpu, take standard"),
         ({"products": "fast"}, "--products fast cannot be had on cpu"),
-        ({"group_size": 0}, "--group-size 0 must be at least 1"),
     ],
 )
 def test_what_cannot_be_is_refused(asked, message):
@@ -44,10 +43,14 @@ def test_what_cannot_be_is_refused(asked, message):
         tune(RECIPE, SHAPE, 1, "cpu", **{"products": "standard", **asked})
 
 
-def test_members_of_one_run_do_not_differ_in_it():
-    tuning = tune(RECIPE, SHAPE, 2, "cpu", products="standard", group_size=4)
-    assert must_agree(tuning, "standard", 4) is must_agree(tuning) is tuning
+def test_members_of_one_run_are_multiplied_in_one_way():
+    assert must_agree("standard", None) == must_agree("standard", "standard")
     with pytest.raises(UserError, match="--products bfloat16: this run was begun with"):
-        must_agree(tuning, "bfloat16")
-    with pytest.raises(UserError, match="--group-size 2: this run was begun with 4"):
-        must_agree(tuning, None, 2)
+        must_agree("standard", "bfloat16")
+
+
+def test_a_way_that_is_not_exact_enough_is_told_apart():
+    tuning = tune(RECIPE, SHAPE, 1, "cpu", group_size=1)
+    told = str(tuning)
+    assert told.startswith(f"groups of 1 member, products: {tuning.products} (GFLOP/s:")
+    assert told.index("standard") < told.index("with training.precision=bfloat16 also")
