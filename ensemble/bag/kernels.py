@@ -1,9 +1,8 @@
 """Activation and dropout of a hidden layer in one pass over memory, on a CPU.
 
-With torch's own operations they take a dozen passes, and on a CPU the layers of a step
-do not stay in the cache between them: that was a third of the time of a training step.
-The loops are compiled by numba at their first use. On other devices the same is done by
-torch, a pass at a time.
+With torch's own operations they take a dozen passes, and on a CPU what the layers of a
+step hand on does not stay in the cache between them. The loops are compiled by numba at
+their first use. On other devices the same is done by torch, a pass at a time.
 
 `bytes` come in as random numbers and go out as the mask that is needed for the way
 back: 1 where a unit was open, else 0.

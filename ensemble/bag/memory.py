@@ -22,9 +22,10 @@ CUDA_CONTEXT = 500 * MIB  # of a process, on a GPU
 FREE_SHARE = 0.8  # of the memory that is free now may be planned with
 
 # Members at once make the operations of a step longer and their number smaller, until
-# the units of a layer no longer fit into the cache of a core: on a Xeon (2 MB a core)
-# 3 x 600 units at batch 96 were fastest with 4 members, at batch 256 with 1 or 2, and
-# 6 x 33 units at batch 256 with 32. All of that is near this many numbers a layer.
+# the units of a layer no longer fit into the cache of a core. On an Intel Xeon (2 MB a
+# core, 2026-11-23, n = 1 or 2 each) of 1, 2, 4 and 8 members 4 were fastest for 3 x 600
+# units at batch 96, of 1, 2 and 4 members 2 at batch 256, and of 8, 16 and 32 members
+# 32 for 6 x 33 units at batch 256. All of that is near this many numbers a layer.
 CPU_NUMBERS = 2**18
 CPU_MEMBERS = 32  # more than these save hardly anything, and are lost together
 

@@ -1,7 +1,7 @@
 """Which way matrices are multiplied: the fastest that is exact enough.
 
 A processor has several ways to the product of two float32 matrices, and the fastest is
-two to seven times as fast as the slowest, which one differing from machine to machine:
+several times as fast as the slowest; which one it is differs from machine to machine:
 
     standard   torch's default: MKL on a CPU, cuBLAS on a GPU, all in float32
     onednn     oneDNN, free to use bfloat16 units for the factors; sums, inputs and

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ensemble.bag.floats import without_denormals
-from ensemble.bag.inference import predict, view_scores
+from ensemble.bag.inference import pick, predict, view_scores
 from ensemble.bag.layers import BagStandardize
 from ensemble.bag.losses import example_losses, score_losses
 from ensemble.bag.model import Views, build_model, member_weights
@@ -243,15 +243,15 @@ class _Group:
         """
         rows_MN = self.rows_MN
         self.optimizer.prepare()
-        outputs_MNK = self.model(_pick(self.features_RI, rows_MN))
+        outputs_MNK = self.model(pick(self.features_RI, rows_MN))
         weight_MN = self.weight_MR.gather(1, rows_MN)
-        label_MN = _pick(self.label_R, rows_MN)
+        label_MN = pick(self.label_R, rows_MN)
         loss_MN = example_losses(self.model.loss, outputs_MNK, label_MN) * weight_MN
         loss_MN.sum().div(rows_MN.shape[1]).backward()  # type: ignore[no-untyped-call]
         self.optimizer.update()
         if outputs_MNK.shape[2] > 2:
             score_MN = self.model.scores(outputs_MNK.detach())
-            target_MN = _pick(self.target_R, rows_MN)
+            target_MN = pick(self.target_R, rows_MN)
             loss_MN = score_losses(self.model.loss, score_MN, target_MN) * weight_MN
         self.loss_M += loss_MN.detach().mean(dim=1)
 
@@ -293,12 +293,6 @@ class _Group:
 
     def _on_device(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array).to(self.device)
-
-
-def _pick(of_R: Tensor, rows_MN: Tensor) -> Tensor:
-    """`of_R[rows_MN]`, four times faster on a CPU."""
-    picked = of_R.index_select(0, rows_MN.flatten())
-    return picked.view(*rows_MN.shape, *of_R.shape[1:])
 
 
 def _standardize(

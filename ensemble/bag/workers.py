@@ -1,7 +1,7 @@
 """Who trains the groups of a bag: this process, others beside it, or a cluster.
 
 Threads are shared out so that workers x threads never exceed the cores: two processes
-of two threads on two cores run at a sixth of the speed of two of one thread each.
+of two threads on two cores wait for each other most of the time.
 """
 
 import re
@@ -129,12 +129,13 @@ def _train_here(
 def _open_pool(
     work: Work, workers: Workers, n_workers: int, scratch: Path | None
 ) -> Pool:
-    if workers.backend == "dask" and workers.address:
-        return DaskPool(work, workers.address, n_workers, workers.device)
-    if workers.backend == "ray" and workers.address:
-        return RayPool(work, workers.address, n_workers, workers.device)
-    devices = workers.devices[:n_workers]
-    return Processes(work, devices, threads_of(n_workers), scratch)
+    if workers.backend == "loky":
+        devices = workers.devices[:n_workers]
+        return Processes(work, devices, threads_of(n_workers), scratch)
+    if workers.address is None:
+        raise ValueError(f"workers of {workers.backend} take an address, got none")
+    pool = DaskPool if workers.backend == "dask" else RayPool
+    return pool(work, workers.address, n_workers, workers.device)
 
 
 def spread_devices(device: str, jobs: int) -> tuple[str, ...]:

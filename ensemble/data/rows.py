@@ -1,6 +1,6 @@
 """A table read row by row, with everything that is wrong with it.
 
-It is the slow reader: ten times slower than the one of `plain.py`, which hands over
+It is the slow reader (benchmarks/README.md); the fast one of `plain.py` hands over
 to it whatever is not plain.
 """
 

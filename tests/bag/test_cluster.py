@@ -354,7 +354,8 @@ def test_a_ray_cluster_comes_to_the_bits_of_this_machine(ray, undisturbed):
     trained, told = train(found, on_epoch=lambda *words: heard.append(words))
     assert told == []
     must_be_equal(trained, undisturbed)
-    assert {group for group, _, _ in heard} <= {0, 1, 2}
+    assert heard
+    assert {group for group, _, _ in heard} <= {0, 1, 2}  # ray may drop a late word
 
 
 RAY_HARMS = [
