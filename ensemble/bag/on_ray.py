@@ -33,8 +33,10 @@ SECONDS_TO_SEND = 300.0  # a result
 Beat = tuple[int, int, float, str, int]  # ticket, epoch, loss, machine, process
 
 
-def ray_workers(address: str | None) -> tuple[int, dict[str, About]]:
-    """How many CPUs a cluster has, and its machines by address."""
+def ray_workers(
+    address: str | None, device: str = "auto"
+) -> tuple[int, dict[str, About]]:
+    """How many groups a cluster trains at once, and its machines by address."""
     with _connected(address) as ray:
         nodes = [n for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU")]
         asked = [_on(ray, node["NodeID"], about_here) for node in nodes]
@@ -50,7 +52,21 @@ def ray_workers(address: str | None) -> tuple[int, dict[str, About]]:
             node["NodeManagerAddress"]: replace(about, has_gpu=_gpus(node) > 0)
             for node, about in zip(nodes, told, strict=True)
         }
-        return int(sum(node["Resources"]["CPU"] for node in nodes)), found
+        return count_places(nodes, device), found
+
+
+def count_places(nodes: Sequence[dict[str, Any]], device: str) -> int:
+    """The GPUs of a cluster, if they are what groups will take, else its CPUs.
+
+    >>> nodes = [{"Resources": {"CPU": 32.0, "GPU": 2.0}}, {"Resources": {"CPU": 8.0}}]
+    >>> [count_places(nodes[:1], device) for device in ("auto", "cuda", "cpu")]
+    [2, 2, 32]
+    >>> count_places(nodes, "auto"), count_places([], "auto")
+    (40, 0)
+    """
+    takes_gpus = device != "cpu" and all(_gpus(node) > 0 for node in nodes)
+    resource = "GPU" if takes_gpus else "CPU"
+    return int(sum(node["Resources"].get(resource, 0) for node in nodes))
 
 
 class RayPool:

@@ -75,9 +75,10 @@ def find_workers(
         return Workers(backend, len(devices), devices, patience=patience)
     if backend not in BACKENDS:
         raise UserError(f"--backend {backend} is not known: {', '.join(BACKENDS)}")
-    n_there, found = (
-        dask_workers(address) if backend == "dask" else ray_workers(address)
-    )
+    if backend == "dask":
+        n_there, found = dask_workers(address)
+    else:
+        n_there, found = ray_workers(address, device)
     n_workers = count_jobs(jobs, n_there)
     must_be_like_here(found.items())
     devices = (common_device(device, found.values()),)
