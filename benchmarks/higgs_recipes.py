@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ensemble.bag.in_bag import TrainingData
 from ensemble.bag.inputs import make_training_data
 from ensemble.bag.plan import make_groups, plan_bag
-from ensemble.bag.train import TrainingData
 from ensemble.bag.workers import find_workers, train_groups
 from ensemble.catalog import Entry, load_entry
 from ensemble.data.examples import Examples, load_examples

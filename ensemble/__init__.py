@@ -44,6 +44,7 @@ those above it (`ensemble.run` tells how they work together, start there):
     bag.losses                  losses of single examples
     bag.weights                 how much each row counts
     bag.model                   from features to probabilities
+    bag.in_bag                  training data, and what is fitted on a member's rows
     bag.inference               what members say of rows
     bag.optim                   optimisers and schedules
     bag.products                which way matrices are multiplied

@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.bag.hooks import ViewHooks
+from ensemble.bag.in_bag import TrainingData
 from ensemble.bag.inputs import make_training_data
 from ensemble.bag.plan import make_groups, plan_bag
-from ensemble.bag.train import TrainedMember, TrainingData
+from ensemble.bag.train import TrainedMember
 from ensemble.bag.tuning import (
     Tuning,
     data_shape,

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ensemble.bag.hooks import ViewHooks
-from ensemble.bag.train import TrainingData
+from ensemble.bag.in_bag import TrainingData
 from ensemble.catalog import Entry, load_hook
 from ensemble.data.examples import Examples
 from ensemble.errors import UserError

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ensemble.bag.in_bag import TrainingData
 from ensemble.bag.losses import n_outputs
 from ensemble.bag.memory import GroupSize, Shape, choose_group_size, free_memory
 from ensemble.bag.products import Choice, Products, choose_products, on_this_machine
-from ensemble.bag.train import TrainingData
 from ensemble.errors import UserError
 from ensemble.recipe import Recipe
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import torch
 
+from ensemble.bag.in_bag import TrainingData
 from ensemble.bag.plan import Member
 from ensemble.bag.products import Products
-from ensemble.bag.train import TrainedMember, TrainingData, train_group
+from ensemble.bag.train import TrainedMember, train_group
 from ensemble.recipe import Recipe
 
 NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory",

@@ -16,6 +16,7 @@ import torch
 from ensemble.bag.backlog import Backlog, Piece
 from ensemble.bag.cluster import common_device, count_jobs, must_be_like_here
 from ensemble.bag.hooks import ViewHooks, pack_views
+from ensemble.bag.in_bag import TrainingData
 from ensemble.bag.on_dask import DaskPool, dask_workers
 from ensemble.bag.on_ray import RayPool, ray_workers
 from ensemble.bag.patience import Patience
@@ -23,7 +24,6 @@ from ensemble.bag.plan import Member
 from ensemble.bag.pool import EpochHook, Pool, work_off
 from ensemble.bag.processes import Processes
 from ensemble.bag.products import Products
-from ensemble.bag.train import TrainingData
 from ensemble.bag.work import Hear, OutOfMemory, Trained, Work, train
 from ensemble.errors import UserError
 from ensemble.recipe import Recipe

@@ -21,11 +21,12 @@ import numpy as np
 import pytest
 import torch
 
+from ensemble.bag.in_bag import TrainingData
 from ensemble.bag.inputs import make_training_data
 from ensemble.bag.layers import BagLinear
 from ensemble.bag.optim import GroupOptimizer
 from ensemble.bag.plan import plan_bag
-from ensemble.bag.train import TrainingData, train_group
+from ensemble.bag.train import train_group
 from ensemble.bag.weights import training_weights
 from ensemble.catalog import load_entry
 from ensemble.data.examples import load_examples

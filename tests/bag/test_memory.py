@@ -93,7 +93,8 @@ MEASURE = """
 import resource, sys
 import numpy as np
 from ensemble.bag.plan import plan_bag
-from ensemble.bag.train import TrainingData, train_group
+from ensemble.bag.in_bag import TrainingData
+from ensemble.bag.train import train_group
 from ensemble.recipe import MLP, AdamW, Bag, Recipe, Training
 import torch
 torch.set_num_threads(1)

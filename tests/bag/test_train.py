@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ensemble.bag.bits import CountedBits
+from ensemble.bag.in_bag import TrainingData
 from ensemble.bag.inference import predict
 from ensemble.bag.layers import BagDropout
 from ensemble.bag.losses import example_losses, positive_score
@@ -14,7 +15,7 @@ from ensemble.bag.model import Views, load_members
 from ensemble.bag.networks.mlp import BagMLP
 from ensemble.bag.plan import plan_bag
 from ensemble.bag.streams import RowOrder, member_stream
-from ensemble.bag.train import TrainingData, train_group
+from ensemble.bag.train import train_group
 from ensemble.recipe import (
     MLP,
     SGD,

@@ -16,9 +16,9 @@ from benchmarks.speed.cases import (
 )
 from benchmarks.speed.contestants import Setup
 from benchmarks.speed.work import Span, Work
+from ensemble.bag.in_bag import TrainingData
 from ensemble.bag.plan import make_groups, plan_bag
 from ensemble.bag.pool import EpochHook
-from ensemble.bag.train import TrainingData
 from ensemble.bag.tuning import Tuning, data_shape, tune
 from ensemble.bag.workers import Workers, find_workers, train_groups
 from ensemble.recipe import MLP, SGD, AdamW, Bag, Exponential, Recipe, Training
