@@ -71,6 +71,7 @@ those above it (`ensemble.run` tells how they work together, start there):
     runs.document               run.json
     runs.artefacts              saved files and their checksums
     runs.store                  the run folder
+    runs.progress               the score of a run so far, and its time
     runs.difference             what differs between two runs
     runs.listing                the runs there are
     runs.provenance             versions, machine, commit
@@ -96,6 +97,7 @@ those above it (`ensemble.run` tells how they work together, start there):
     watch                       who hears how a run goes
     run                         the whole way, on one page
     display                     bars and lines
+    options                     what several verbs are told
     cli                         the verbs
 """
 

@@ -14,6 +14,19 @@ import typer
 from typer import Argument, Option
 
 from ensemble.errors import Interrupted, UserError
+from ensemble.options import (
+    Address,
+    Backend,
+    DataFolder,
+    Device,
+    GroupSize,
+    Jobs,
+    Name,
+    Patience,
+    Products,
+    RunPath,
+    Settings,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,47 +43,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Name = Annotated[str, Argument(help="name or folder of a competition")]
-RunPath = Annotated[Path, Argument(help="folder of a run")]
-DataFolder = Annotated[
-    Path | None,
-    Option(
-        help="folder of the competition's files [default: data/NAME, else simulated]"
-    ),
-]
-Settings = Annotated[
-    list[str] | None,
-    Option("--set", help="change a value of the recipe: training.epochs=5"),
-]
-Jobs = Annotated[
-    int | None,
-    Option(
-        "--jobs",
-        "-j",
-        help="worker processes; -1: one a core [default: 1, of a cluster all]",
-    ),
-]
-Backend = Annotated[str, Option(help="loky: this machine; dask or ray: a cluster")]
-Address = Annotated[
-    str | None, Option(help="HOST:PORT of the cluster's scheduler", metavar="HOST:PORT")
-]
-Patience = Annotated[
-    float | None,
-    Option(
-        help="seconds without progress after which a worker is given up"
-        " [default: 20 epochs, at least 300; 1800 until one is done]"
-    ),
-]
-Products = Annotated[
-    str | None,
-    Option(help="standard, onednn, bfloat16 or tf32 [default: the fastest allowed]"),
-]
-GroupSize = Annotated[
-    int | None,
-    Option(help="members that train as one network [default: from memory and speed]"),
-]
-Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:N")]
 
 
 @app.command()

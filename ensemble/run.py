@@ -11,7 +11,6 @@
 Resuming is the same: what is missing is trained.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ensemble.bag.hooks import ViewHooks
 from ensemble.bag.in_bag import TrainingData
@@ -44,10 +42,10 @@ from ensemble.recipe import Recipe
 from ensemble.runs.difference import is_growth, run_difference
 from ensemble.runs.opened import Run
 from ensemble.runs.outcome import write_outcome
+from ensemble.runs.progress import Clock, RunningScore
 from ensemble.runs.provenance import environment
 from ensemble.runs.store import Fault, RunFolder, SavedMember, create_run, open_run
 from ensemble.settings import with_settings
-from ensemble.validation.metrics import auc
 from ensemble.watch import Plan, Silent, Watch
 
 RUNS, SUBMISSIONS = Path("runs"), Path("submissions")
@@ -238,7 +236,7 @@ def _train(job: _Job, store: RunFolder) -> None:
     tuning = _tuning(job, store)
     groups = make_groups(missing, tuning.group_size)
     store.update(result=None, submission=None)  # of fewer members than there will be
-    score = _RunningScore(job.train)
+    score = RunningScore(job.train)
     for index, record in store.members.items():
         if not record.get("failed"):
             score.add(store.load_array(index, "oof")[:, 0])
@@ -251,7 +249,7 @@ def _train(job: _Job, store: RunFolder) -> None:
             n_workers=min(job.workers.n, len(groups)),
         )
     )
-    clock = _Clock(store)
+    clock = Clock(store)
     trained = train_groups(
         groups,
         job.data,
@@ -299,44 +297,6 @@ def _tuning(job: _Job, store: RunFolder) -> Tuning:
     store.update(tuning=tuning.record())
     job.watch.note(str(tuning))
     return tuning
-
-
-class _RunningScore:
-    """The score of the members so far, on the rows that some of them left out."""
-
-    def __init__(self, train: Examples) -> None:
-        self.train = train
-        self.sum, self.count = np.zeros(len(train)), np.zeros(len(train))
-
-    def add(self, oof_N: NDArray[np.float32]) -> None:
-        known = ~np.isnan(oof_N)
-        self.sum[known] += oof_N[known]
-        self.count += known
-
-    def __str__(self) -> str:
-        known = self.count > 0
-        if self.train.target is None or not known.any():
-            return ""
-        mean, is_positive = (
-            self.sum[known] / self.count[known],
-            self.train.target[known],
-        )
-        weight = None if self.train.weight is None else self.train.weight[known]
-        return f"OOF AUC {auc(mean, is_positive, weight):.4f}"
-
-
-class _Clock:
-    """The time a run has taken, over all the times it was resumed."""
-
-    def __init__(self, store: RunFolder) -> None:
-        self.store, self.since = store, time.perf_counter()
-
-    def save(self, device: str) -> None:
-        """Add what has passed since the last time."""
-        now = time.perf_counter()
-        spent = self.store.document.get("seconds", 0.0) + now - self.since
-        self.since = now
-        self.store.update(seconds=spent, device=device)
 
 
 def _to_save(trained: TrainedMember, data: TrainingData) -> SavedMember:
